@@ -1,0 +1,235 @@
+"""What every model has in common: its config, its axes, its readout, its way in from official checkpoints."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor, nn
+
+from spikeformers.core.config import Config
+from spikeformers.core.errors import CheckpointError, ConfigError, ShapeError, did_you_mean
+from spikeformers.core.registry import Registry
+from spikeformers.core.types import FeatureInfo
+from spikeformers.layers.time import repeat
+from spikeformers.neurons import NeuronConfig
+from spikeformers.neurons.lif import LIFConfig
+from spikeformers.neurons.surrogate import Sigmoid
+from spikeformers.weights.rules import Rules, grouped
+
+MODELS: Registry["ModelConfig"] = Registry("model", "spikeformers.models")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig(Config):
+    """Abstract: a model by its fields. Final configs add theirs and write `build`."""
+
+    registry: ClassVar = MODELS
+    causal: ClassVar[bool] = True
+    """Whether the output at step t never depends on input after t."""
+
+    img_size: int = 224
+    """Height and width of the input."""
+    in_channels: int = 3
+    """Channels of the input: 3 for color images, 2 for event polarities."""
+    num_classes: int = 1000
+    """Classes K of the readout."""
+    timesteps: int = 4
+    """Steps T for which a static image [B, C, H, W] is shown; inputs [T, B, C, H, W] bring their own T."""
+    neuron: NeuronConfig = LIFConfig(surrogate=Sigmoid(alpha=4.0))
+    """What fires, everywhere in the model; the default is what nearly all official code uses."""
+
+    def build(self) -> "SpikingModel":
+        """The model, freshly initialized."""
+        raise NotImplementedError
+
+    def twin(self) -> Self:
+        """The ANN twin: the same network with ReLU for neurons, run for one step."""
+        return self.but(neuron="relu", timesteps=1)
+
+    @classmethod
+    def from_official(cls, shapes: Mapping[str, torch.Size], args: "OfficialArgs") -> Self:
+        """The config of an official checkpoint: sizes from tensor shapes, the rest from the official constructor's arguments."""
+        raise CheckpointError(f"no official checkpoints of {cls.__name__.removesuffix('Config')} are known")
+
+    def official_rules(self) -> Rules:
+        """Rules from the official parameter names of this config's layout to ours."""
+        raise CheckpointError(f"no official parameter names of {type(self).__name__.removesuffix('Config')} are known")
+
+
+class SpikingModel(nn.Module):
+    """Abstract: [B, C, H, W] or [T, B, C, H, W] → per-step logits [T, B, K].
+
+    Final models write `pyramid` (maps, finest first) and set `head`, which gets what `pool` makes of the last map.
+    """
+
+    feature_info: list[FeatureInfo]
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+
+    def with_time(self, x: Tensor) -> Tensor:
+        """Give static images [B, C, H, W] their T axis; check shapes.
+
+        Raises:
+            ShapeError: wrong number of axes, channels or pixels.
+        """
+        config = self.config
+        if x.dim() == 4:
+            x = repeat(x, config.timesteps)
+        if x.dim() != 5:
+            raise ShapeError(f"{config.family} takes [B, C, H, W] or [T, B, C, H, W]; got shape {tuple(x.shape)}")
+        if x.shape[0] == 0:
+            raise ShapeError(f"{config.family} got T=0 steps (shape {tuple(x.shape)}); T must be at least 1")
+        wanted = (config.in_channels, config.img_size, config.img_size)
+        if tuple(x.shape[2:]) != wanted:
+            raise ShapeError(
+                f"{config.family} was built for images {wanted} (in_channels, img_size, img_size); got {tuple(x.shape[2:])}"
+            )
+        return x
+
+    def features(self, x: Tensor) -> list[Tensor]:
+        """Maps [T, B, C, H, W] of every level in `feature_info`, finest first."""
+        return self.pyramid(self.with_time(x))
+
+    def pyramid(self, x: Tensor) -> list[Tensor]:
+        """As `features`, for inputs that have their T axis."""
+        raise NotImplementedError
+
+    def classify(self, x: Tensor) -> Tensor:
+        """The last map [T, B, C, H, W] → per-step logits [T, B, K]."""
+        raise NotImplementedError
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.classify(self.features(x)[-1])
+
+    def readout(self, logits: Tensor) -> Tensor:
+        """Per-step logits [T, B, K] → [B, K], the mean over T."""
+        return logits.mean(0)
+
+
+class OfficialArgs:
+    """The arguments of an official constructor, each to be taken exactly once.
+
+    Args:
+        family: for messages.
+        given: what the caller passed.
+        parity: reproduce the official code's defects.
+    """
+
+    def __init__(self, family: str, given: Mapping[str, Any], parity: bool = False) -> None:
+        self.family = family
+        self.parity = parity
+        self._given = dict(given)
+        self._known: set[str] = set()
+
+    def take(self, name: str, default: Any = None, *aliases: str) -> Any:
+        """The value of an argument under its name or one of its aliases, or the default."""
+        self._known.update((name, *aliases))
+        for alias in (name, *aliases):
+            if alias in self._given:
+                default = self._given.pop(alias)
+        return default
+
+    def ignore(self, *names: str) -> None:
+        """Arguments that the official code accepts and that change nothing in it, or that the shapes already tell."""
+        self._known.update(names)
+        for name in names:
+            self._given.pop(name, None)
+
+    def square(self, height: str = "img_size_h", width: str = "img_size_w", default: int = 224) -> int:
+        """The image side from two arguments that must agree.
+
+        Raises:
+            ConfigError: they differ.
+        """
+        sides = {self.take(height, None), self.take(width, None)} - {None}
+        if len(sides) > 1:
+            raise ConfigError(
+                f"{height} and {width} of {self.family} differ ({sides}); only square images are supported"
+            )
+        return int(sides.pop()) if sides else default
+
+    def done(self) -> None:
+        """Refuse what is left.
+
+        Raises:
+            ConfigError: an argument that the official constructor does not have.
+        """
+        for name in self._given:
+            raise ConfigError(f"the official {self.family} has no argument {name!r}" + did_you_mean(name, self._known))
+
+
+def load_strictly(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Load a state dict under our names; every tensor must find its place and its shape.
+
+    Raises:
+        CheckpointError: lists what is missing, left over or misshapen, grouped by prefix.
+    """
+    own = model.state_dict()
+    missing = [n for n in own if n not in tensors]
+    extra = [n for n in tensors if n not in own]
+    shapes = [
+        f"{n}: {tuple(tensors[n].shape)} in the file, {tuple(own[n].shape)} in the model"
+        for n in own
+        if n in tensors and tensors[n].shape != own[n].shape
+    ]
+    faults = []
+    if missing:
+        faults.append(f"{len(missing)} tensors of the model are not in the file: {grouped(missing)}")
+    if extra:
+        faults.append(f"{len(extra)} tensors of the file are not in the model: {grouped(extra)}")
+    if shapes:
+        faults.append(f"{len(shapes)} shapes differ: " + ", ".join(shapes[:4]) + (", …" if len(shapes) > 4 else ""))
+    if faults:
+        raise CheckpointError("; ".join(faults))
+    dtype = next((t.dtype for t in own.values() if t.is_floating_point()), torch.float32)
+    model.load_state_dict({n: t.to(dtype) if t.is_floating_point() else t for n, t in tensors.items()}, strict=True)
+
+
+def from_official(
+    family: str, state_dict: Mapping[str, Tensor], parity: bool = False, **official_constructor_arguments: Any
+) -> SpikingModel:
+    """Build our model from an official state dict and load it.
+
+    Args:
+        family: registered family name, such as "spikformer".
+        state_dict: official names → tensors.
+        parity: reproduce the official code's defects where it has any.
+        official_constructor_arguments: by the official constructor's own names; sizes that the shapes tell may be left out.
+
+    Returns:
+        The model in eval mode, in the widest floating-point type of the state dict (half precisions become float32).
+
+    Raises:
+        ConfigError: unknown family or argument.
+        CheckpointError: tensors left over on either side.
+    """
+    args = OfficialArgs(family, official_constructor_arguments, parity)
+    cls = MODELS.entry(family).cls
+    config = cls.from_official({n: t.shape for n, t in state_dict.items()}, args)
+    args.done()
+    model = config.build()
+    wide = {t.dtype for t in state_dict.values() if t.is_floating_point()}
+    if torch.float64 in wide:
+        model = model.double()
+    load_strictly(model, config.official_rules().to_ours(state_dict))
+    return model.eval()
+
+
+def count_blocks(shapes: Mapping[str, Any], prefix: str) -> int:
+    """How many numbered parts `prefix.0`, `prefix.1`, … a state dict has."""
+    dotted = prefix + "."
+    return len({name[len(dotted) :].split(".")[0] for name in shapes if name.startswith(dotted)})
+
+
+def shape_of(shapes: Mapping[str, torch.Size], name: str) -> torch.Size:
+    """The shape of an official tensor.
+
+    Raises:
+        CheckpointError: the state dict has no such tensor, so it is not of this family.
+    """
+    if name not in shapes:
+        raise CheckpointError(f"the state dict has no tensor {name!r}, so it is not of this family's official layout")
+    return shapes[name]

@@ -1,0 +1,148 @@
+"""Neuron configurations and the one module that runs them.
+
+A neuron is its equations. A file of this package declares a config with `states`, `parameters` and `step`; everything
+else (eager reference, fused kernels and their backward passes, docs) is derived from these.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Self
+
+import torch
+from torch import Tensor, nn
+
+from spikeformers.core.carry import State, Stateful, check_state
+from spikeformers.core.config import Config
+from spikeformers.core.errors import ConfigError, ShapeError
+from spikeformers.core.registry import Registry
+from spikeformers.kernels.scan import Definition, scan
+from spikeformers.neurons.surrogate import SurrogateConfig
+
+NEURONS: Registry["NeuronConfig"] = Registry("neuron", "spikeformers.neurons")
+
+
+@dataclass(frozen=True, kw_only=True)
+class NeuronConfig(Config):
+    """Abstract: what turns currents [T, B, ...] into spikes (or activations) of the same shape."""
+
+    registry: ClassVar = NEURONS
+    spiking: ClassVar[bool] = True
+    """False for the activations of ANN twins."""
+
+    def build(self, *, channels: int | None = None, axis: int = 2) -> nn.Module:
+        """The module.
+
+        Args:
+            channels: size of the channel axis, for neurons with parameters per channel.
+            axis: where the channels are in [T, B, ...]: 2 for maps, -1 for tokens.
+        """
+        raise NotImplementedError
+
+    def scaled_threshold(self, factor: float) -> Self:
+        """The same neuron with its threshold times `factor`; neurons that have none are returned as they are."""
+        if not any(f.name == "v_threshold" for f in fields(self)):
+            return self
+        return self.but(v_threshold=getattr(self, "v_threshold") * factor)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScanConfig(NeuronConfig):
+    """Abstract: a neuron that is a recurrence over T, given by its equations.
+
+    A final config sets `states`, may set `parameters`, and writes `step`.
+    """
+
+    def states(self) -> Mapping[str, float]:
+        """State name → value before the first step."""
+        raise NotImplementedError
+
+    def parameters(self) -> Mapping[str, float]:
+        """Learnable parameter name → initial value."""
+        return {}
+
+    def per_channel(self) -> bool:
+        """Whether the learnable parameters have one value per channel instead of one per layer."""
+        return False
+
+    def step(self, ops: Any, x: Any, **symbols: Any) -> tuple[Any, dict[str, Any]]:
+        """One step: input, states and parameters (by name) → output and the new states.
+
+        Written with `+ - * /`, comparisons and the functions of `ops`; see `kernels.scan.ops`.
+        """
+        raise NotImplementedError
+
+    def spike_gradient(self) -> SurrogateConfig | None:
+        """The surrogate behind `ops.spike`: the field `surrogate` where the config has one."""
+        return getattr(self, "surrogate", None)
+
+    def definition(self) -> Definition:
+        """The equations in the form that the kernels take."""
+        return Definition(
+            key=json.dumps(self.to_dict(), sort_keys=True),
+            step=self.step,
+            states=dict(self.states()),
+            params=tuple(self.parameters()),
+            surrogate=self.spike_gradient(),
+        )
+
+    def build(self, *, channels: int | None = None, axis: int = 2) -> nn.Module:
+        return Neuron(self, channels=channels, axis=axis)
+
+
+class Neuron(Stateful):
+    """The one module that runs every neuron given by equations: inputs [T, ...] to outputs [T, ...].
+
+    Args:
+        config: which neuron.
+        channels: size of the channel axis; needed where the neuron's parameters are per channel.
+        axis: where the channels are in the input.
+
+    Raises:
+        ConfigError: parameters are per channel and `channels` is not given.
+        ShapeError: the input has no T axis, is not floating point, or does not fit a carried state.
+    """
+
+    def __init__(self, config: ScanConfig, *, channels: int | None = None, axis: int = 2) -> None:
+        super().__init__()
+        self.config = config
+        self.axis = axis
+        self.backend: str = "auto"
+        """Kernel backend: auto, reference, cpu or triton; one that cannot run raises."""
+        self._definition = config.definition()
+        for name, value in config.parameters().items():
+            if config.per_channel() and channels is None:
+                raise ConfigError(f"{config.family} has one {name!r} per channel; build it with channels=")
+            shape = (channels,) if config.per_channel() and channels is not None else ()
+            self.register_parameter(name, nn.Parameter(torch.full(shape, float(value))))
+
+    def initial(self, x0: Tensor) -> State:
+        wide = torch.float32 if x0.dtype in (torch.float16, torch.bfloat16) else x0.dtype
+        return {n: torch.full_like(x0, v, dtype=wide) for n, v in self._definition.states.items()}
+
+    def scan(self, x: Tensor, state: State | None, keep: bool = True) -> tuple[Tensor, State]:
+        if x.dim() == 0 or not x.is_floating_point():
+            raise ShapeError(f"a neuron takes floating-point input [T, ...]; got {x.dtype} of shape {tuple(x.shape)}")
+        if state is not None:
+            check_state(self.config.family, state, x[0])
+        return scan(self._definition, x, state, self._parameters_like(x), keep=keep, backend=self.backend)
+
+    def _parameters_like(self, x: Tensor) -> dict[str, Tensor]:
+        found = {}
+        for name in self._definition.params:
+            value = getattr(self, name)
+            if value.dim():
+                if x.shape[self.axis] != value.shape[0]:
+                    raise ShapeError(
+                        f"{self.config.family} was built for {value.shape[0]} channels on axis {self.axis}; "
+                        f"the input {tuple(x.shape)} has {x.shape[self.axis]} there"
+                    )
+                shape = [1] * x.dim()
+                shape[self.axis] = -1
+                value = value.view(shape[1:])
+            found[name] = value
+        return found
+
+    def extra_repr(self) -> str:
+        values = [f"{f.name}={getattr(self.config, f.name)!r}" for f in fields(self.config)]
+        return ", ".join([self.config.family, *values])

@@ -1,0 +1,35 @@
+"""Integrate-and-fire."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from spikeformers.neurons.base import NEURONS, ScanConfig
+from spikeformers.neurons.equations import reset
+from spikeformers.neurons.surrogate import ATan, SurrogateConfig
+
+
+@NEURONS.register("if", source="Fang et al., Science Advances 2023, arXiv:2310.16620; fangwei123456/spikingjelly")
+@dataclass(frozen=True, kw_only=True)
+class IFConfig(ScanConfig):
+    r"""Integrate-and-fire neuron, without leak.
+
+    $$h_t=v_{t-1}+x_t,\qquad y_t=\Theta(h_t-v_{th}),\qquad v_t=(1-y_t)h_t+y_tv_{reset}\ \text{or}\ h_t-y_tv_{th}$$
+    """
+
+    v_threshold: float = 1.0
+    """Firing threshold; a potential equal to it fires."""
+    v_reset: float | None = 0.0
+    """Potential after a spike (hard reset); None subtracts the threshold instead (soft reset)."""
+    detach_reset: bool = True
+    """Whether the gradient ignores the path through the reset."""
+    surrogate: SurrogateConfig = ATan()
+    """Stand-in for the derivative of the spike."""
+
+    def states(self) -> Mapping[str, float]:
+        return {"v": self.v_reset or 0.0}
+
+    def step(self, ops: Any, x: Any, v: Any) -> tuple[Any, dict[str, Any]]:
+        h = v + x
+        y = ops.spike(h - self.v_threshold)
+        return y, {"v": reset(ops, h, y, self.v_threshold, self.v_reset, self.detach_reset)}

@@ -1,0 +1,47 @@
+"""Leaky integrate-and-fire."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from spikeformers.core.errors import ConfigError
+from spikeformers.neurons.base import NEURONS, ScanConfig
+from spikeformers.neurons.equations import reset
+from spikeformers.neurons.surrogate import ATan, SurrogateConfig
+
+
+@NEURONS.register("lif", source="Fang et al., Science Advances 2023, arXiv:2310.16620; fangwei123456/spikingjelly")
+@dataclass(frozen=True, kw_only=True)
+class LIFConfig(ScanConfig):
+    r"""Leaky integrate-and-fire neuron.
+
+    $$h_t = v_{t-1} + \frac{x_t-(v_{t-1}-v_{reset})}{\tau}\ \text{(damped input) or}\
+      h_t = v_{t-1}-\frac{v_{t-1}-v_{reset}}{\tau}+x_t,\qquad y_t=\Theta(h_t-v_{th}),\qquad
+      v_t=(1-y_t)h_t+y_tv_{reset}\ \text{(hard) or}\ h_t-y_tv_{th}\ \text{(soft)}$$
+    """
+
+    tau: float = 2.0
+    """Membrane time constant in steps, above 1."""
+    v_threshold: float = 1.0
+    """Firing threshold; a potential equal to it fires."""
+    v_reset: float | None = 0.0
+    """Potential after a spike (hard reset) and at rest; None subtracts the threshold instead (soft reset, rest at 0)."""
+    decay_input: bool = True
+    """Whether the input is divided by tau too."""
+    detach_reset: bool = True
+    """Whether the gradient ignores the path through the reset."""
+    surrogate: SurrogateConfig = ATan()
+    """Stand-in for the derivative of the spike."""
+
+    def __post_init__(self) -> None:
+        if not self.tau > 1.0:
+            raise ConfigError(f"tau={self.tau} of a LIF neuron must be above 1 (use the neuron 'if' for no leak)")
+
+    def states(self) -> Mapping[str, float]:
+        return {"v": self.v_reset or 0.0}
+
+    def step(self, ops: Any, x: Any, v: Any) -> tuple[Any, dict[str, Any]]:
+        rest = v if self.v_reset is None else v - self.v_reset
+        h = v + (x - rest) / self.tau if self.decay_input else v - rest / self.tau + x
+        y = ops.spike(h - self.v_threshold)
+        return y, {"v": reset(ops, h, y, self.v_threshold, self.v_reset, self.detach_reset)}
