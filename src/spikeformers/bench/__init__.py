@@ -1,0 +1,1 @@
+"""What is made of finished runs: reports, figures, measurements side by side."""

@@ -1,0 +1,243 @@
+"""The report of a run: one HTML file that needs nothing else."""
+
+import os
+import re
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from spikeformers.bench import charts, numbers
+from spikeformers.bench.record import RunError, RunRecord, read_run
+
+_NUMBERED_CLASSES = 20
+"""Up to this many classes the confusion matrix shows numbers."""
+
+
+def write_report(folder: str | Path) -> Path:
+    """Write `report.html` into a run folder, from the files that are in it; the same files give the same bytes.
+
+    Returns:
+        The path of the report.
+
+    Raises:
+        RunError: a file is missing or broken, or the report cannot be written.
+    """
+    record = read_run(Path(folder))
+    try:
+        html = render(record)
+    except (KeyError, TypeError, IndexError, AttributeError) as error:
+        raise RunError(
+            f"the files in {record.folder} do not fit together ({type(error).__name__}: {error}); "
+            "were they written by another version or edited?"
+        ) from error
+    path = record.folder / "report.html"
+    partial = path.with_suffix(".html.partial")
+    try:
+        with partial.open("w", encoding="utf-8") as file:
+            file.write(html)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except OSError as error:
+        raise RunError(f"cannot write {path}: {error.strerror}") from None
+    return path
+
+
+def render(record: RunRecord) -> str:
+    """The report as HTML text."""
+    import jinja2
+    from markupsafe import Markup
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("spikeformers", "bench"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "percent": numbers.percent,
+        "count": numbers.count,
+        "energy": numbers.energy,
+        "breakable": lambda path: Markup(escape(path).replace(".", ".<wbr>").replace("_", "_<wbr>")),
+    }
+    style = (Path(__file__).parent / "report.css").read_text(encoding="utf-8")
+    return environment.get_template("report.html").render(
+        style=Markup(style),
+        title=str(record.config.get("name", record.folder.name)),
+        folder=record.folder.name,
+        results=record.results,
+        assumptions=[str(line) for line in record.energy.get("assumptions", [])],
+        verdict=_verdict(record),
+        tiles=_tiles(record),
+        curves=[Markup(svg) for svg in _curves(record)],
+        rates=_rates(record.analysis["firing_rates"]),
+        steps=max((len(rates) for rates in record.analysis["firing_rates"].values()), default=0),
+        energy=_energy(record.energy),
+        raster={name: Markup(value) if "svg" in str(value)[:5] else value for name, value in _raster(record).items()},
+        confusion=_confusion(record.analysis),
+        config=Markup(_highlighted(record.config_text)),
+        machine=list(_flat(record.machine)),
+    )
+
+
+def _verdict(record: RunRecord) -> dict[str, str]:
+    results = record.results
+    return {
+        "accuracy": numbers.percent(results["test/accuracy"]),
+        "energy": numbers.energy(results["energy/snn_mj"]),
+        "twin": numbers.energy(results["energy/ann_mj"]),
+        "ratio": numbers.ratio(results["energy/snn_mj"], results["energy/ann_mj"]),
+        "model": str(results.get("model", "the model")),
+        "data": str(results.get("data", "the test set")),
+    }
+
+
+def _tiles(record: RunRecord) -> list[tuple[str, str, str]]:
+    """(what, how much, in which sense) of the numbers a reader looks for first."""
+    r = record.results
+    best = f"best epoch {r['best_epoch'] + 1} of {r['epochs']}" if "best_epoch" in r and "epochs" in r else "chosen on this split"
+    tiles = [
+        ("Test accuracy", numbers.percent(r["test/accuracy"], 2), "touched once"),
+        ("Validation accuracy", numbers.percent(r["val/accuracy"], 2), best),
+        ("Energy", numbers.energy(r["energy/snn_mj"]), "spiking model, per sample"),
+        ("Energy of the ANN twin", numbers.energy(r["energy/ann_mj"]), "ReLU, one step"),
+        ("Mean firing rate", numbers.percent(r["firing_rate"]), "spikes per neuron and step"),
+        ("Parameters", numbers.count(r["params"]), f"{r['params']:,} exactly"),
+        ("Time", numbers.duration(r["seconds"]), f"{r['steps_per_second']:.3g} steps/s" if "steps_per_second" in r else "training"),
+    ]
+    if "synops" in r:
+        tiles.insert(5, ("Synaptic operations", numbers.count(r["synops"]), "accumulates per sample"))
+    if "peak_memory_mib" in r:
+        tiles.append(("Peak memory", numbers.memory(r["peak_memory_mib"]), "of the process"))
+    return tiles
+
+
+def _curves(record: RunRecord) -> list[str]:
+    rows = record.metrics
+    epochs = max((row.get("epoch", 0) for row in rows), default=0) + 1
+    steps = max((row.get("step", 0) for row in rows), default=0) or 1
+    best = record.results.get("best_epoch")
+    mark = None if best is None else best + 1.0
+
+    def points(split: str, key: str) -> list[tuple[float, float]]:
+        found = {row["step"]: float(row[key]) for row in rows if row.get("split") == split and key in row and "step" in row}
+        return [(step * epochs / steps, value) for step, value in sorted(found.items())]
+
+    drawings = []
+    for key, title, percent in (("accuracy", "Accuracy", True), ("loss", "Loss", False), ("firing_rate", "Firing rate", False)):
+        series = {split: points(split, key) for split in ("train", "val")}
+        if any(series.values()):
+            label = f"{title} of the training and validation splits by epoch"
+            svg = charts.line_chart(series, title=label, percent=percent, mark=mark, mark_label="best")
+            drawings.append(f"<figure><figcaption>{title}</figcaption>{svg}</figure>")
+    return drawings
+
+
+def _rates(firing_rates: Mapping[str, Sequence[float]]) -> list[dict[str, Any]]:
+    means = {path: sum(rates) / max(1, len(rates)) for path, rates in firing_rates.items()}
+    top = max([*means.values(), 1e-9])
+    peak = max([rate for rates in firing_rates.values() for rate in rates] or [1e-9]) or 1e-9
+    return [
+        {
+            "path": path,
+            "mean": means[path],
+            "width": f"{100 * means[path] / top:.1f}",
+            "steps": [{"rate": rate, "shade": f"{100 * rate / peak:.0f}"} for rate in rates],
+        }
+        for path, rates in firing_rates.items()
+    ]
+
+
+def _energy(energy: Mapping[str, Any]) -> dict[str, Any]:
+    layers = energy["layers"]
+    top = max([max(row["snn_mj"], row["ann_mj"]) for row in layers] or [0.0]) or 1e-12
+    whole = max(energy["snn_mj"], energy["ann_mj"]) or 1e-12
+    conventions = energy["conventions"]
+    places = _places([float(row["mj"]) for row in conventions])
+    return {
+        "snn_mj": energy["snn_mj"],
+        "ann_mj": energy["ann_mj"],
+        "snn_width": f"{100 * energy['snn_mj'] / whole:.1f}",
+        "ann_width": f"{100 * energy['ann_mj'] / whole:.1f}",
+        "layers": [
+            {**row, "snn_width": f"{100 * row['snn_mj'] / top:.1f}", "ann_width": f"{100 * row['ann_mj'] / top:.1f}"}
+            for row in layers
+        ],
+        "analog": sum(not row["spike_driven"] for row in layers),
+        "conventions": [{**row, "place": place} for row, place in zip(conventions, places, strict=True)],
+    }
+
+
+def _places(values: Sequence[float]) -> list[str]:
+    """Where each value stands between the least and the greatest on a logarithmic axis, in percent."""
+    import math
+
+    logs = [math.log10(value) if value > 0 else None for value in values]
+    known = [value for value in logs if value is not None]
+    low, high = min(known, default=0.0), max(known, default=0.0)
+    return ["" if v is None else f"{100 * (v - low) / (high - low):.1f}" if high > low else "50" for v in logs]
+
+
+def _raster(record: RunRecord) -> dict[str, Any]:
+    shown = record.analysis["raster"]
+    classes = record.analysis["classes"]
+    target, prediction = str(classes[shown["target"]]), str(classes[shown["prediction"]])
+    panels = [
+        {"path": path, "size": shown["sizes"][path], "fired": sum(map(len, fired)),
+         "svg": charts.raster(fired, shown["sizes"][path], title=f"Spikes of {path}: a column per step")}
+        for path, fired in shown["layers"].items()
+    ]  # fmt: skip
+    return {
+        "target": target,
+        "prediction": prediction,
+        "right": target == prediction,
+        "picture": charts.picture(shown["image"], title=f"The sample shown to the network, of class {target}"),
+        "panels": panels,
+    }
+
+
+def _confusion(analysis: Mapping[str, Any]) -> dict[str, Any]:
+    matrix, classes = analysis["confusion"], [str(name) for name in analysis["classes"]]
+    rows = []
+    for i, row in enumerate(matrix):
+        total = sum(row)
+        cells = [
+            {"number": n, "kind": "right" if i == j else "wrong" if n else "none", "shade": f"{100 * (n / (total or 1)) ** 0.5:.0f}"}
+            for j, n in enumerate(row)
+        ]
+        rows.append({"name": classes[i], "cells": cells, "recall": row[i] / total if total else float("nan")})
+    mistakes = sorted(
+        ((n, classes[i], classes[j]) for i, row in enumerate(matrix) for j, n in enumerate(row) if i != j and n),
+        key=lambda mistake: (-mistake[0], mistake[1:]),
+    )
+    return {
+        "classes": classes,
+        "rows": rows,
+        "numbered": len(classes) <= _NUMBERED_CLASSES,
+        "heat": charts.heat(matrix, title=f"Confusion matrix of {len(classes)} classes"),
+        "mistakes": [{"number": n, "true": true, "said": said} for n, true, said in mistakes[:8]],
+        "total": sum(map(sum, matrix)),
+        "wrong": sum(n for n, _, _ in mistakes),
+    }
+
+
+def _highlighted(yaml_text: str) -> str:
+    """YAML with its keys marked up."""
+    key = re.compile(r"^(\s*(?:- )*)([\w/.-]+)(:)", re.MULTILINE)
+    return key.sub(r'\1<span class="key">\2</span>\3', escape(yaml_text, quote=False))
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Nested facts as (name, value) lines; what is unknown is left out."""
+    lines: list[tuple[str, str]] = []
+    for name, value in values.items():
+        label = f"{prefix}{name}".replace("_", " ")
+        if isinstance(value, Mapping):
+            lines += _flat(value, "" if name == "versions" else f"{label} · ")
+        elif isinstance(value, list | tuple):
+            lines.append((label, ", ".join(map(str, value)) or "none"))
+        elif value is not None:
+            lines.append((label, f"{value:g}" if isinstance(value, float) else str(value)))
+    return lines
