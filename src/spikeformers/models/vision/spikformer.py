@@ -25,6 +25,7 @@ _EVENTS = {"img_size": 128, "in_channels": 2, "num_classes": 10, "timesteps": 16
 @MODELS.register(
     "spikformer",
     variants={
+        "spikformer_tiny": {**_CIFAR, "depth": 1, "dim": 64, "heads": 4, "mlp_ratio": 2.0},
         "spikformer_2_256": {**_EVENTS, "depth": 2, "dim": 256},
         "spikformer_2_384": {**_CIFAR, "depth": 2, "dim": 384, "heads": 12},
         "spikformer_4_256": {**_CIFAR, "depth": 4, "dim": 256, "heads": 8},

@@ -1,0 +1,220 @@
+"""What every registered model must keep, whichever neuron fires in it and however many steps it runs.
+
+Each family registers a variant `<family>_tiny`; adding a family adds its tests.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from spikeformers import carry
+from spikeformers.core.config import Config
+from spikeformers.core.errors import SpikeformersError
+from spikeformers.models.base import MODELS, ModelConfig, SpikingModel
+
+FAMILIES = MODELS.families()
+STEPS = (1, 2, 4, 5, 8)
+NEURONS = ("lif", "if", "plif")
+
+
+def lively(config: ModelConfig, seed: int = 0) -> SpikingModel:
+    """A model in eval mode whose neurons fire: batch statistics of a random batch, norms shifted upward.
+
+    A freshly built spiking net is mostly silent, and a silent net passes every test.
+    """
+    torch.manual_seed(seed)
+    model = config.build()
+    for module in model.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            assert module.weight is not None
+            nn.init.uniform_(module.weight, 1.0, 2.0)
+            nn.init.uniform_(module.bias, 0.0, 1.0)
+            module.momentum = None
+            module.reset_running_stats()
+    with torch.no_grad():
+        model.train()(images(config, 4))
+    return model.eval()
+
+
+def images(config: ModelConfig, batch: int, steps: int | None = None, seed: int = 1) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    shape = (batch, config.in_channels, config.img_size, config.img_size)
+    return torch.rand(shape if steps is None else (steps, *shape), generator=generator) * 3 - 1
+
+
+def config_of(family: str, neuron: str | None = None) -> ModelConfig:
+    config = MODELS.config(f"{family}_tiny")
+    return config if neuron is None else config.but(neuron=neuron)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_tiny_variant_exists_and_runs(family: str) -> None:
+    config = config_of(family)
+    model = lively(config)
+    with torch.no_grad():
+        logits = model(images(config, 2))
+    assert logits.shape == (config.timesteps, 2, config.num_classes)
+    assert torch.isfinite(logits).all()
+    assert model.readout(logits).shape == (2, config.num_classes)
+    assert MODELS.entry(family).source, "say where the model comes from"
+
+
+@pytest.mark.parametrize("steps", STEPS)
+@pytest.mark.parametrize("neuron", NEURONS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_samples_do_not_influence_each_other(family: str, neuron: str, steps: int) -> None:
+    config = config_of(family, neuron)
+    model, x = lively(config), images(config, 3, steps)
+    with torch.no_grad():
+        try:
+            together = model(x)
+        except SpikeformersError as refusal:
+            pytest.skip(f"refused with a reason: {refusal}")
+        alone = torch.cat([model(x[:, i : i + 1]) for i in range(3)], dim=1)
+    assert together.std() > 0, "a silent model proves nothing"
+    torch.testing.assert_close(together, alone, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("neuron", NEURONS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_step_does_not_depend_on_later_input(family: str, neuron: str) -> None:
+    config = config_of(family, neuron)
+    if not config.causal:
+        pytest.skip(f"{family} is declared not causal")
+    model, x = lively(config), images(config, 2, 5)
+    changed = torch.cat([x[:3], images(config, 2, 2, seed=9)])
+    with torch.no_grad():
+        before, after = model(x), model(changed)
+    torch.testing.assert_close(before[:3], after[:3], rtol=1e-5, atol=1e-5)
+    assert not torch.equal(before[3:], after[3:])
+
+
+@pytest.mark.parametrize("neuron", NEURONS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_chunks_under_carry_equal_the_whole(family: str, neuron: str) -> None:
+    config = config_of(family, neuron)
+    if not config.causal:
+        pytest.skip(f"{family} is declared not causal")
+    model, x = lively(config), images(config, 2, 5)
+    with torch.no_grad():
+        whole = model(x)
+        with carry(model):
+            chunks = torch.cat([model(x[:2]), model(x[2:])])
+    torch.testing.assert_close(chunks, whole, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("neuron", [*NEURONS, "relu"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_parameter_gets_a_gradient(family: str, neuron: str) -> None:
+    config = config_of(family, neuron)
+    model = lively(config).train()
+    model(images(config, 4)).square().mean().backward()
+    without = [n for n, p in model.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())]
+    # A bias in front of a batch norm is cancelled by it: its gradient is zero up to rounding, which may round to zero.
+    assert not [n for n in without if not n.endswith("bias")], without
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in model.parameters() if p.requires_grad)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_saved_config_gives_the_same_model(family: str) -> None:
+    config = config_of(family)
+    model = lively(config)
+    again = ModelConfig.from_dict(config.to_dict()).build().eval()
+    again.load_state_dict(model.state_dict())
+    x = images(config, 2)
+    with torch.no_grad():
+        assert torch.equal(again(x), model(x))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_twin_is_an_ann_of_the_same_shape(family: str) -> None:
+    config = config_of(family)
+    twin = lively(config.twin())
+    assert not any("surrogate" in str(dict(vars(m))) for m in twin.modules())
+    with torch.no_grad():
+        assert torch.isfinite(twin(images(config, 2))).all()
+    spiking = {n: p.shape for n, p in config.build().named_parameters() if "neuron" not in n}
+    assert {n: p.shape for n, p in twin.named_parameters() if "neuron" not in n} == spiking
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_bfloat16_autocast_works(family: str) -> None:
+    config = config_of(family)
+    model = lively(config)
+    with torch.autocast("cpu", torch.bfloat16):
+        loss = model(images(config, 2)).float().square().mean()
+    loss.backward()
+    assert torch.isfinite(loss)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_features_are_what_feature_info_says(family: str) -> None:
+    config = config_of(family)
+    model = lively(config)
+    with torch.no_grad():
+        levels = model.features(images(config, 2))
+    assert len(levels) == len(model.feature_info)
+    for level, info in zip(levels, model.feature_info, strict=True):
+        assert level.shape[:3] == (config.timesteps, 2, info.channels)
+        assert level.shape[3] == config.img_size // info.reduction
+        model.get_submodule(info.module)
+
+
+def changed_values(value: Any) -> Iterator[Any]:
+    """Other values of a field, the likeliest to be acceptable first."""
+    if isinstance(value, bool):
+        yield not value
+    elif isinstance(value, int):
+        yield from (value * 2, value + 1, value - 1, value // 2)
+    elif isinstance(value, float):
+        yield from (value * 2, value / 2, value + 1.0)
+    elif isinstance(value, str) and set(value) <= {"0", "1"} and value:
+        yield value[:-1] + ("0" if value[-1] == "1" else "1")
+    elif isinstance(value, tuple) and value and isinstance(value[0], int | float):
+        yield from ((*value[:-1], value[-1] * 2), tuple(v * 2 for v in value), value + value[-1:], value[:-1])
+    elif isinstance(value, Config):
+        yield from ("plif", "if", "relu")
+
+
+def variations(config: ModelConfig, field: str) -> Iterator[ModelConfig]:
+    kind = config.field_types()[field]
+    options = getattr(kind, "__args__", ()) if "Literal" in str(kind) else ()
+    current = getattr(config, field)
+    candidates = [o for o in options if o != current] or list(changed_values(current))
+    for value in candidates:
+        try:
+            yield config.but(**{field: value})
+        except SpikeformersError:
+            continue
+
+
+def fingerprint(config: ModelConfig) -> tuple[Any, ...]:
+    """What the built model is and computes: its tensors' names and shapes, its input, and an output."""
+    model = lively(config)
+    with torch.no_grad():
+        out = model(images(config, 2))
+    shapes = tuple((n, tuple(t.shape)) for n, t in model.state_dict().items())
+    return shapes, config.img_size, config.in_channels, tuple(out.shape), tuple(out.double().flatten().tolist())
+
+
+FIELDS = [(f, field.name) for f in FAMILIES for field in dataclasses.fields(MODELS.entry(f).cls)]
+
+
+@pytest.mark.parametrize(("family", "field"), FIELDS, ids=[f"{a}-{b}" for a, b in FIELDS])
+def test_every_config_field_changes_the_model(family: str, field: str) -> None:
+    config = config_of(family)
+    before = fingerprint(config)
+    tried = []
+    for changed in variations(config, field):
+        try:
+            after = fingerprint(changed)
+        except (SpikeformersError, RuntimeError) as refusal:
+            tried.append(f"{getattr(changed, field)!r}: {refusal}")
+            continue
+        assert after != before, f"{family}.{field} = {getattr(changed, field)!r} changes nothing"
+        return
+    pytest.fail(f"no other value of {family}.{field} could be built: {tried}")
