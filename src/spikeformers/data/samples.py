@@ -1,0 +1,153 @@
+"""Indexable samples, the three parts of a dataset, and how one part is cut from another."""
+
+import abc
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from spikeformers.core.errors import ConfigError, DataError
+
+Indices = Tensor | Sequence[int]
+"""Positions of samples, as a tensor of int64 or a list."""
+
+
+class Samples(abc.ABC):
+    """Abstract: samples that can be asked for by position, many at once."""
+
+    @abc.abstractmethod
+    def __len__(self) -> int:
+        """How many samples."""
+
+    @abc.abstractmethod
+    def inputs(self, indices: Indices) -> Tensor:
+        """Inputs [n, ...]: images [n, C, H, W] in [0, 1], events [n, T, P, H, W], sequences [n, T, ...]."""
+
+    @abc.abstractmethod
+    def targets(self, indices: Indices) -> Tensor:
+        """Targets [n] (class labels, int64), or what the dataset's card says."""
+
+    @abc.abstractmethod
+    def name(self, index: int) -> str:
+        """Where a sample comes from (file and place in it); no two samples of a dataset share it."""
+
+
+class ArraySamples(Samples):
+    """Samples that lie in memory.
+
+    Args:
+        inputs: [N, ...], floating point, or whole numbers that are divided by `scale` when asked for.
+        targets: [N, ...].
+        origin: file the samples come from, for their names.
+        scale: what whole-number inputs are divided by (255 for bytes).
+
+    Raises:
+        DataError: not as many targets as inputs, or inputs that are not finite.
+    """
+
+    def __init__(self, inputs: Tensor, targets: Tensor, origin: str, scale: float = 1.0) -> None:
+        if len(inputs) != len(targets):
+            raise DataError(
+                f"{origin} has {len(inputs)} samples but {len(targets)} labels; its files do not belong together"
+            )
+        if inputs.is_floating_point() and not bool(torch.isfinite(inputs).all()):
+            where = int((~torch.isfinite(inputs)).flatten(1).any(1).nonzero()[0])
+            raise DataError(f"{origin} sample {where} holds values that are not finite (NaN or infinite)")
+        self._inputs, self._targets, self._origin, self._scale = inputs, targets, origin, scale
+
+    def __len__(self) -> int:
+        return len(self._inputs)
+
+    def inputs(self, indices: Indices) -> Tensor:
+        return self._inputs[as_indices(indices)].to(torch.float32) / self._scale
+
+    def targets(self, indices: Indices) -> Tensor:
+        return self._targets[as_indices(indices)]
+
+    def name(self, index: int) -> str:
+        return f"{self._origin}#{index}"
+
+
+class Subset(Samples):
+    """Some samples of another, in the order of `indices`."""
+
+    def __init__(self, whole: Samples, indices: Tensor) -> None:
+        self._whole, self._indices = whole, indices
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def inputs(self, indices: Indices) -> Tensor:
+        return self._whole.inputs(self._indices[as_indices(indices)])
+
+    def targets(self, indices: Indices) -> Tensor:
+        return self._whole.targets(self._indices[as_indices(indices)])
+
+    def name(self, index: int) -> str:
+        return self._whole.name(int(self._indices[index]))
+
+
+@dataclass(frozen=True)
+class Splits:
+    """The three parts of a dataset. No sample is in two of them.
+
+    Attributes:
+        train: what is learned from, and the only part that is ever augmented.
+        val: what choices are made on.
+        test: what is looked at once.
+    """
+
+    train: Samples
+    val: Samples
+    test: Samples
+
+
+def as_indices(indices: Indices) -> Tensor:
+    """Positions as a tensor of int64."""
+    return torch.as_tensor(indices, dtype=torch.int64)
+
+
+def stratified(labels: Tensor, fractions: Sequence[float], seed: int) -> list[Tensor]:
+    """Cut samples into parts that hold every class in equal measure.
+
+    Args:
+        labels: class of each sample [N].
+        fractions: share of each part but the last, which takes the rest.
+        seed: of the draw.
+
+    Returns:
+        Sorted positions of each part, `len(fractions) + 1` in all.
+
+    Raises:
+        ConfigError: the fractions leave nothing for the last part.
+    """
+    if min(fractions) < 0 or sum(fractions) >= 1:
+        raise ConfigError(f"the fractions {tuple(fractions)} must not be negative and must sum to less than 1")
+    generator = torch.Generator().manual_seed(seed)
+    parts: list[list[Tensor]] = [[] for _ in range(len(fractions) + 1)]
+    for label in labels.unique():
+        members = (labels == label).nonzero().flatten()
+        members = members[torch.randperm(len(members), generator=generator)]
+        start = 0
+        for part, fraction in zip(parts, fractions, strict=False):
+            count = round(fraction * len(members))
+            part.append(members[start : start + count])
+            start += count
+        parts[-1].append(members[start:])
+    return [torch.cat(part).sort().values for part in parts]
+
+
+def balanced_first(samples: Samples, limit: int | None) -> Samples:
+    """At most `limit` samples: the first of every class, then the second of every class, and so on.
+
+    Needs class labels; the kept samples stay in their order. None keeps all.
+    """
+    if limit is None or limit >= len(samples):
+        return samples
+    labels = samples.targets(torch.arange(len(samples)))
+    turn = torch.empty_like(labels)
+    for label in labels.unique():
+        members = (labels == label).nonzero().flatten()
+        turn[members] = torch.arange(len(members))
+    return Subset(samples, turn.argsort(stable=True)[:limit].sort().values)
