@@ -92,3 +92,21 @@ class Triangle(SurrogateConfig):
 
     def derivative(self, ops: Any, u: Any) -> Any:
         return self.alpha * ops.maximum(1.0 - self.alpha * ops.abs(u), 0.0)
+
+
+@SURROGATES.register("rectangle", source="Wu et al., Frontiers in Neuroscience 2018, arXiv:1706.02609")
+@dataclass(frozen=True, kw_only=True)
+class Rectangle(SurrogateConfig):
+    r"""Rectangle of area 1: derivative $\frac1w$ for $|u|\le\frac w2$, else 0; its primitive is a ramp."""
+
+    width: float = 1.0
+    """Width w of the support; the derivative inside is 1 / width."""
+
+    def __post_init__(self) -> None:
+        _positive(self, "width")
+
+    def primitive(self, ops: Any, u: Any) -> Any:
+        return ops.clamp(u / self.width + 0.5, 0.0, 1.0)
+
+    def derivative(self, ops: Any, u: Any) -> Any:
+        return ops.where(ops.abs(u) <= 0.5 * self.width, 1.0 / self.width, 0.0 * u)
