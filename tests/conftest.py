@@ -2,7 +2,6 @@
 
 import os
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -40,9 +39,9 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def shared() -> Iterator[Path]:
+def shared() -> Path:
     """The folder of golden files and real recordings that lies beside a developer's checkout."""
     folder = Path(os.environ.get("SPIKEFORMERS_SHARED", REPOSITORY.parent / "shared"))
     if not folder.is_dir():
         pytest.skip(f"needs the developers' folder {folder.name}/ beside the checkout (or SPIKEFORMERS_SHARED)")
-    yield folder
+    return folder
