@@ -6,6 +6,7 @@ Every drawing carries a role and a label, so that a screen reader says what a re
 import math
 from collections.abc import Mapping, Sequence
 from html import escape
+from itertools import pairwise
 
 Points = Sequence[tuple[float, float]]
 """(x, y) in data units, x ascending."""
@@ -66,13 +67,17 @@ def line_chart(
         low = _HEIGHT - _BOTTOM
         label_y = low - 8 if percent else _TOP + 8
         parts.append(f'<path class="mark" d="M{px(mark):.1f} {_TOP}V{low}"/>')
-        parts.append(f'<text class="tick" x="{px(mark) + shift:.1f}" y="{label_y}" text-anchor="{side}">{escape(mark_label)}</text>')
+        parts.append(
+            f'<text class="tick" x="{px(mark) + shift:.1f}" y="{label_y}" text-anchor="{side}">{escape(mark_label)}</text>'
+        )
     ends = _apart([py(points[-1][1]) for points in shown.values()], 13)
     for (name, points), end in zip(shown.items(), ends, strict=True):
         path = "M" + "L".join(f"{px(x):.1f} {py(y):.1f}" for x, y in points)
         parts.append(f'<path class="curve curve-{escape(name)}" d="{path}"/>')
         if len(points) == 1:
-            parts.append(f'<circle class="dot dot-{escape(name)}" cx="{px(points[0][0]):.1f}" cy="{py(points[0][1]):.1f}" r="3"/>')
+            parts.append(
+                f'<circle class="dot dot-{escape(name)}" cx="{px(points[0][0]):.1f}" cy="{py(points[0][1]):.1f}" r="3"/>'
+            )
         parts.append(
             f'<text class="name name-{escape(name)}" x="{_WIDTH - _RIGHT + 8}" y="{end + 4:.1f}">{escape(name)}</text>'
         )
@@ -93,7 +98,7 @@ def _apart(positions: Sequence[float], gap: float) -> list[float]:
     """Move labels along y until no two are closer than `gap`."""
     order = sorted(range(len(positions)), key=lambda i: positions[i])
     placed = list(positions)
-    for before, here in zip(order, order[1:], strict=False):
+    for before, here in pairwise(order):
         placed[here] = max(placed[here], placed[before] + gap)
     over = max(placed) - (_HEIGHT - _BOTTOM)
     return [p - over for p in placed] if over > 0 else placed
@@ -117,7 +122,9 @@ def raster(fired: Sequence[Sequence[int]], size: int, *, title: str) -> str:
             counts[index * rows // size] = counts.get(index * rows // size, 0) + 1
         for row, number in sorted(counts.items()):
             share = number / max(1.0, size / rows)
-            shades[min(4, max(1, math.ceil(4 * share)))].append(f"M{t * _STEP_WIDTH + 2} {(row + 0.5) * tall:.1f}h{_STEP_WIDTH - 4}")
+            shades[min(4, max(1, math.ceil(4 * share)))].append(
+                f"M{t * _STEP_WIDTH + 2} {(row + 0.5) * tall:.1f}h{_STEP_WIDTH - 4}"
+            )
     parts = [
         f'<svg class="raster" width="{width}" viewBox="0 0 {width} {_RASTER_HEIGHT + 16}" role="img" aria-label="{escape(title)}">',
         f'<rect class="ground" width="{width}" height="{_RASTER_HEIGHT}" rx="2"/>',
@@ -125,7 +132,9 @@ def raster(fired: Sequence[Sequence[int]], size: int, *, title: str) -> str:
     for shade, strokes in shades.items():
         if strokes:
             path = "".join(strokes)
-            parts.append(f'<path class="spike" stroke-opacity="{0.25 * shade:g}" stroke-width="{max(tall * 0.78, 0.8):.2f}" d="{path}"/>')
+            parts.append(
+                f'<path class="spike" stroke-opacity="{0.25 * shade:g}" stroke-width="{max(tall * 0.78, 0.8):.2f}" d="{path}"/>'
+            )
     for t in range(steps):
         if steps <= 8 or (t + 1) % 5 == 0:
             x = (t + 0.5) * _STEP_WIDTH
@@ -152,7 +161,9 @@ def picture(image: Sequence, *, title: str) -> str:
 def heat(confusion: Sequence[Sequence[int]], *, title: str) -> str:
     """A confusion matrix too large for numbers: rows are true classes, darker is more."""
     size = len(confusion)
-    parts = [f'<svg class="heat" viewBox="0 0 {size} {size}" role="img" aria-label="{escape(title)}" shape-rendering="crispEdges">']
+    parts = [
+        f'<svg class="heat" viewBox="0 0 {size} {size}" role="img" aria-label="{escape(title)}" shape-rendering="crispEdges">'
+    ]
     parts.append(f'<rect class="ground" width="{size}" height="{size}"/>')
     for y, row in enumerate(confusion):
         total = sum(row) or 1

@@ -42,7 +42,15 @@ class RunRecord:
 _NEEDED = {
     "energy.json": ("snn_mj", "ann_mj", "layers", "conventions"),
     "analysis.json": ("firing_rates", "raster", "confusion", "classes"),
-    "results.json": ("test/accuracy", "val/accuracy", "firing_rate", "params", "energy/snn_mj", "energy/ann_mj", "seconds"),
+    "results.json": (
+        "test/accuracy",
+        "val/accuracy",
+        "firing_rate",
+        "params",
+        "energy/snn_mj",
+        "energy/ann_mj",
+        "seconds",
+    ),
     "machine.json": (),
 }
 
@@ -54,7 +62,9 @@ def read_run(folder: Path) -> RunRecord:
         RunError: the folder or a file is missing, or a file is not what it should be.
     """
     if not folder.is_dir():
-        raise RunError(f"there is no run folder {folder}; `spikeformers train` prints the folder of a run on its last line")
+        raise RunError(
+            f"there is no run folder {folder}; `spikeformers train` prints the folder of a run on its last line"
+        )
     text = _text(folder / "config.yaml")
     try:
         config = yaml.safe_load(text)
@@ -83,7 +93,9 @@ def _json(path: Path, text: str, line: int | None = None) -> dict[str, Any]:
     try:
         value = json.loads(text)
     except json.JSONDecodeError as error:
-        raise RunError(f"{where} is not valid JSON ({error.msg} at character {error.pos}); restore it or run again") from None
+        raise RunError(
+            f"{where} is not valid JSON ({error.msg} at character {error.pos}); restore it or run again"
+        ) from None
     if not isinstance(value, dict):
         raise RunError(f"{where} holds {type(value).__name__}, not a JSON object; restore it or run again")
     return value

@@ -97,15 +97,23 @@ def _verdict(record: RunRecord) -> dict[str, str]:
 def _tiles(record: RunRecord) -> list[tuple[str, str, str]]:
     """(what, how much, in which sense) of the numbers a reader looks for first."""
     r = record.results
-    best = f"best epoch {r['best_epoch'] + 1} of {r['epochs']}" if "best_epoch" in r and "epochs" in r else "chosen on this split"
+    best = (
+        f"best epoch {r['best_epoch'] + 1} of {r['epochs']}"
+        if "best_epoch" in r and "epochs" in r
+        else "chosen on this split"
+    )
     tiles = [
         ("Test accuracy", numbers.percent(r["test/accuracy"], 2), "touched once"),
         ("Validation accuracy", numbers.percent(r["val/accuracy"], 2), best),
         ("Energy", numbers.energy(r["energy/snn_mj"]), "spiking model, per sample"),
-        ("Energy of the ANN twin", numbers.energy(r["energy/ann_mj"]), "ReLU, one step"),
+        ("Energy of its twin", numbers.energy(r["energy/ann_mj"]), "ANN: ReLU, one step"),
         ("Mean firing rate", numbers.percent(r["firing_rate"]), "spikes per neuron and step"),
         ("Parameters", numbers.count(r["params"]), f"{r['params']:,} exactly"),
-        ("Time", numbers.duration(r["seconds"]), f"{r['steps_per_second']:.3g} steps/s" if "steps_per_second" in r else "training"),
+        (
+            "Time",
+            numbers.duration(r["seconds"]),
+            f"{r['steps_per_second']:.3g} steps/s" if "steps_per_second" in r else "training",
+        ),
     ]
     if "synops" in r:
         tiles.insert(5, ("Synaptic operations", numbers.count(r["synops"]), "accumulates per sample"))
@@ -122,11 +130,17 @@ def _curves(record: RunRecord) -> list[str]:
     mark = None if best is None else best + 1.0
 
     def points(split: str, key: str) -> list[tuple[float, float]]:
-        found = {row["step"]: float(row[key]) for row in rows if row.get("split") == split and key in row and "step" in row}
+        found = {
+            row["step"]: float(row[key]) for row in rows if row.get("split") == split and key in row and "step" in row
+        }
         return [(step * epochs / steps, value) for step, value in sorted(found.items())]
 
     drawings = []
-    for key, title, percent in (("accuracy", "Accuracy", True), ("loss", "Loss", False), ("firing_rate", "Firing rate", False)):
+    for key, title, percent in (
+        ("accuracy", "Accuracy", True),
+        ("loss", "Loss", False),
+        ("firing_rate", "Firing rate", False),
+    ):
         series = {split: points(split, key) for split in ("train", "val")}
         if any(series.values()):
             label = f"{title} of the training and validation splits by epoch"
@@ -204,7 +218,11 @@ def _confusion(analysis: Mapping[str, Any]) -> dict[str, Any]:
     for i, row in enumerate(matrix):
         total = sum(row)
         cells = [
-            {"number": n, "kind": "right" if i == j else "wrong" if n else "none", "shade": f"{100 * (n / (total or 1)) ** 0.5:.0f}"}
+            {
+                "number": n,
+                "kind": "right" if i == j else "wrong" if n else "none",
+                "shade": f"{100 * (n / (total or 1)) ** 0.5:.0f}",
+            }
             for j, n in enumerate(row)
         ]
         rows.append({"name": classes[i], "cells": cells, "recall": row[i] / total if total else float("nan")})
