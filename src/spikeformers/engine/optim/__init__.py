@@ -1,0 +1,5 @@
+"""Optimizers, by name."""
+
+from spikeformers.engine.optim.base import OPTIMIZERS, OptimizerConfig, split_decay
+
+__all__ = ["OPTIMIZERS", "OptimizerConfig", "split_decay"]

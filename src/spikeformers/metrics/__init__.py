@@ -1,0 +1,1 @@
+"""Sums over batches, and what follows from them."""

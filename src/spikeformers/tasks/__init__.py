@@ -1,0 +1,1 @@
+"""Tasks: model, encoder, loss and metrics, wired."""
