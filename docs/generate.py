@@ -1,0 +1,159 @@
+"""Write the reference pages of the docs from the registries: `make docs`, checked by a test.
+
+A page is never edited by hand; what it says stands in the docstrings and fields of the code.
+"""
+
+import argparse
+import dataclasses
+import inspect
+import itertools
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from spikeformers.core.config import Config
+from spikeformers.core.registry import Entry, Registry
+
+PAGES = Path(__file__).parent / "reference"
+NOTE = "<!-- Written by docs/generate.py from the registry; edit the docstrings instead. -->\n"
+
+
+def summary(cls: type) -> str:
+    """First paragraph of a docstring on one line."""
+    return " ".join((inspect.getdoc(cls) or "").split("\n\n")[0].split())
+
+
+def field_comments(cls: type) -> dict[str, str]:
+    """The docstring line under each field, own and inherited."""
+    import ast
+    import textwrap
+
+    comments: dict[str, str] = {}
+    for base in reversed(cls.__mro__):
+        if not dataclasses.is_dataclass(base):
+            continue
+        body = ast.parse(textwrap.dedent(inspect.getsource(base))).body[0].body  # type: ignore[attr-defined]
+        for statement, after in itertools.pairwise(body):
+            named = isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name)
+            if named and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
+                comments[statement.target.id] = " ".join(str(after.value.value).split())  # type: ignore[attr-defined]
+    return comments
+
+
+def shown(value: object) -> str:
+    """A default in a table cell."""
+    if isinstance(value, Config):
+        return f"`{value.family}`" if value.registry is not None else f"`{type(value).__name__}`"
+    return f"`{value!r}`"
+
+
+def fields_table(cls: type[Config]) -> str:
+    """Fields, defaults and meanings."""
+    comments = field_comments(cls)
+    rows = ["| field | default | meaning |", "|---|---|---|"]
+    for field in dataclasses.fields(cls):
+        default = "" if field.default is dataclasses.MISSING else shown(field.default)
+        rows.append(f"| `{field.name}` | {default} | {comments.get(field.name, '').replace('|', '∣')} |")
+    return "\n".join(rows) if len(rows) > 2 else "No fields."
+
+
+def component(entry: Entry[Config]) -> str:
+    """One family: what it is, its equation, its fields, its source."""
+    doc = (inspect.getdoc(entry.cls) or "").strip()
+    source = f"\n\nSource: {entry.source}." if entry.source else ""
+    return f"## `{entry.name}`\n\n{doc}{source}\n\n{fields_table(entry.cls)}\n"
+
+
+def components(registry: Registry[Config], title: str, intro: str) -> str:
+    """A page with a section for every family of a registry."""
+    families = [entry for entry in registry if entry.name == entry.family]
+    return f"{NOTE}# {title}\n\n{intro}\n\n" + "\n".join(component(entry) for entry in families)
+
+
+def models() -> str:
+    """Every family with its variants and their parameters."""
+    from spikeformers.models.base import MODELS
+    from spikeformers.models.hub import count_parameters
+
+    out = [f"{NOTE}# Models\n\n`spikeformers list models` prints this list; `create_model(name)` builds one.\n"]
+    for family in MODELS.families():
+        entry = MODELS.entry(family)
+        out.append(component(entry))
+        out.append("| variant | parameters | differs from the defaults in |\n|---|---:|---|")
+        for name in MODELS.variants(family):
+            changes = ", ".join(f"{k}={v!r}" for k, v in MODELS.entry(name).changes.items())
+            out.append(f"| `{name}` | {count_parameters(name):,} | {changes} |")
+        out.append("")
+    return "\n".join(out)
+
+
+def datasets() -> str:
+    """The card of every dataset."""
+    from spikeformers.data.base import DATASETS
+
+    out = [f"{NOTE}# Datasets\n\n`spikeformers list datasets` prints this list.\n"]
+    for entry in DATASETS:
+        card = entry.config().info.card
+        out.append(f"## `{entry.name}`\n\n{summary(entry.cls)}\n\n```text\n{card}\n```\n\n{fields_table(entry.cls)}\n")
+    return "\n".join(out)
+
+
+def neurons() -> str:
+    from spikeformers.neurons import NEURONS
+
+    intro = (
+        "Every neuron given by equations runs as the eager reference and as fused kernels derived from the same lines. "
+        "`spikeformers.neurons.LIF(tau=2.0)` builds a module; `model.neuron=plif` on the command line swaps one in."
+    )
+    return components(NEURONS, "Neurons", intro)
+
+
+def surrogates() -> str:
+    from spikeformers.neurons import SURROGATES
+
+    return components(
+        SURROGATES, "Surrogate derivatives", "What stands in for the derivative of a spike, at u = h − v_threshold."
+    )
+
+
+def encoders() -> str:
+    from spikeformers.encoders.base import ENCODERS
+
+    return components(ENCODERS, "Encoders", "From values in [0, 1] to inputs over time.")
+
+
+def pages() -> dict[str, Callable[[], str]]:
+    """File name → what writes it."""
+    return {
+        "models.md": models,
+        "neurons.md": neurons,
+        "surrogates.md": surrogates,
+        "encoders.md": encoders,
+        "datasets.md": datasets,
+    }
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Write the pages, or with --check say which are out of date."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true", help="write nothing; fail when a page is out of date")
+    arguments = parser.parse_args(argv)
+    stale = []
+    for name, write in pages().items():
+        text = write().rstrip() + "\n"
+        path = PAGES / name
+        if path.exists() and path.read_text(encoding="utf-8") == text:
+            continue
+        stale.append(name)
+        if not arguments.check:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+    if stale:
+        sys.stderr.write(
+            ("out of date, run `make docs`: " if arguments.check else "written: ") + ", ".join(stale) + "\n"
+        )
+    return 1 if stale and arguments.check else 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
