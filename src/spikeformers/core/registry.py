@@ -65,7 +65,7 @@ class Registry(Generic[C]):
 
         def decorate(cls: type[C]) -> type[C]:
             names = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
-            self._add(Entry(family, family, cls, {}, source))
+            self.add(Entry(family, family, cls, {}, source))
             for variant, changes in (variants or {}).items():
                 for field in changes:
                     if field not in names:
@@ -73,12 +73,17 @@ class Registry(Generic[C]):
                             f"variant {variant!r} of {self.kind} {family!r} sets unknown field {field!r}"
                             + did_you_mean(field, names)
                         )
-                self._add(Entry(variant, family, cls, dict(changes), source))
+                self.add(Entry(variant, family, cls, dict(changes), source))
             return cls
 
         return decorate
 
-    def _add(self, entry: Entry[C]) -> None:
+    def add(self, entry: Entry[C]) -> None:
+        """Register an entry that is no decorated class (a recipe is a function).
+
+        Raises:
+            ConfigError: the name is taken.
+        """
         if entry.name in self._entries:
             taken = self._entries[entry.name].cls
             raise ConfigError(
