@@ -1,0 +1,1 @@
+"""Pure functions on tensors, each fast form beside its slow, obvious reference."""
