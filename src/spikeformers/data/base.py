@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
@@ -37,6 +37,7 @@ class DatasetInfo:
         files: where they can be had, with checksums.
         hint: other ways to get them.
         mirror: whether a sample mirrored left to right keeps its label.
+        unit_range: whether inputs lie in [0, 1] (images); if not, they are used as they are.
     """
 
     title: str
@@ -51,7 +52,8 @@ class DatasetInfo:
     layout: str
     files: tuple[RemoteFile, ...] = ()
     hint: str = ""
-    mirror: bool = field(default=True)
+    mirror: bool = True
+    unit_range: bool = True
 
     @property
     def card(self) -> str:

@@ -125,17 +125,14 @@ def stratified(labels: Tensor, fractions: Sequence[float], seed: int) -> list[Te
     if min(fractions) < 0 or sum(fractions) >= 1:
         raise ConfigError(f"the fractions {tuple(fractions)} must not be negative and must sum to less than 1")
     generator = torch.Generator().manual_seed(seed)
-    parts: list[list[Tensor]] = [[] for _ in range(len(fractions) + 1)]
-    for label in labels.unique():
-        members = (labels == label).nonzero().flatten()
-        members = members[torch.randperm(len(members), generator=generator)]
-        start = 0
-        for part, fraction in zip(parts, fractions, strict=False):
-            count = round(fraction * len(members))
-            part.append(members[start : start + count])
-            start += count
-        parts[-1].append(members[start:])
-    return [torch.cat(part).sort().values for part in parts]
+    shuffled = torch.randperm(len(labels), generator=generator)
+    by_class = shuffled[labels[shuffled].argsort(stable=True)].tolist()
+    shares = [*fractions, 1.0 - sum(fractions)]
+    parts: list[list[int]] = [[] for _ in shares]
+    for count, position in enumerate(by_class, start=1):
+        behind = [share * count - len(part) for share, part in zip(shares, parts, strict=True)]
+        parts[behind.index(max(behind))].append(position)  # to the part that lacks most so far
+    return [torch.tensor(sorted(part), dtype=torch.int64) for part in parts]
 
 
 def balanced_first(samples: Samples, limit: int | None) -> Samples:
