@@ -1,0 +1,206 @@
+"""Counting at the dispatcher: what a model really computes, judged from the tensors that meet in each operator.
+
+Nothing is declared by the model. Module paths come from hooks that exist only inside the context.
+"""
+
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
+
+from spikeformers.core.errors import ConfigError, ShapeError
+from spikeformers.energy.equations import update_primitives
+from spikeformers.energy.meter import Meter
+from spikeformers.energy.operators import Recorder
+from spikeformers.energy.rows import Firing, Pass, Row
+from spikeformers.neurons import NeuronConfig
+from spikeformers.neurons.base import Neuron
+
+_SAMPLES_AXIS = 1
+"""Neurons see [T, B, ...]."""
+
+
+@contextmanager
+def count(model: nn.Module, *, steps: int | None = None, samples: int | None = None) -> Iterator[Meter]:
+    """Count the operations of every call of `model` inside the block.
+
+    Works in training and evaluation, under `no_grad`, `inference_mode` and autocast. A compiled model runs its
+    original code while it is counted. Call the model on several real batches; the meter averages and keeps the spread.
+
+    Args:
+        model: any module; its spiking neurons are those built from a `NeuronConfig`.
+        steps: T, if no spiking neuron can tell it.
+        samples: B, if no spiking neuron can tell it (it sees [T, B, ...]); otherwise the first axis of a static
+            input, the second of [T, B, C, H, W].
+
+    Yields:
+        The meter, filled as the model runs.
+
+    Raises:
+        ConfigError: a counter is already open on this model.
+        ShapeError: the model is called with T=0.
+
+    Example:
+        >>> import torch
+        >>> from torch import nn
+        >>> from spikeformers.neurons import IF
+        >>> model = nn.Sequential(nn.Linear(3, 2), IF(), nn.Linear(2, 1))
+        >>> with count(model) as meter:
+        ...     _ = model(torch.ones(4, 1, 3))
+        >>> meter.rows()[0].path, meter.rows()[0].dense_macs
+        ('0', 24.0)
+    """
+    meter = Meter(type(model).__name__)
+    counter = _Counter(model, meter, steps, samples)
+    counter.attach()
+    try:
+        with counter:
+            yield meter
+    finally:
+        counter.detach()
+
+
+class _Counter(TorchDispatchMode):
+    """The dispatch mode: scopes on one side, operators on the other."""
+
+    def __init__(self, model: nn.Module, meter: Meter, steps: int | None, samples: int | None) -> None:
+        super().__init__()
+        self.model = model
+        self.meter = meter
+        self.given = (steps, samples)
+        self.recorder = Recorder()
+        self.scopes: list[str] = []
+        self.closed = 0
+        """How many enclosing modules are neurons whose updates are counted from their equations."""
+        self.handles: list[torch.utils.hooks.RemovableHandle] = []
+        self.spiking = False
+
+    def attach(self) -> None:
+        """Put the hooks on; note which storages are weights."""
+        if getattr(self.model, "_energy_counter", None) is not None:
+            raise ConfigError(f"the operations of this {type(self.model).__name__} are already being counted")
+        object.__setattr__(self.model, "_energy_counter", self)
+        for path, module in self.model.named_modules():
+            name = path.replace("_orig_mod.", "").removeprefix("_orig_mod")
+            neuron = _neuron_config(module)
+            self.spiking = self.spiking or (neuron is not None and neuron.spiking)
+            self.handles.append(module.register_forward_pre_hook(self._enter(name, module, neuron), with_kwargs=True))
+            self.handles.append(module.register_forward_hook(self._leave(name, module, neuron), always_call=True))
+        self.meter.spiking = self.spiking
+        self.recorder.weights.pin(self.model)
+
+    def detach(self) -> None:
+        """Take the hooks off."""
+        for handle in self.handles:
+            handle.remove()
+        object.__delattr__(self.model, "_energy_counter")
+
+    def _enter(self, path: str, module: nn.Module, neuron: NeuronConfig | None) -> Callable[..., None]:
+        @_unseen
+        def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            x = next((a for a in (*args, *kwargs.values()) if isinstance(a, Tensor)), None)
+            self.scopes.append(path)
+            self.recorder.path = path
+            if len(self.scopes) == 1:
+                self._begin(x)
+            if neuron is not None and neuron.spiking and x is not None:
+                self._meet_neuron(x)
+            if isinstance(module, Neuron):
+                self.closed += 1
+
+        return hook
+
+    def _leave(self, path: str, module: nn.Module, neuron: NeuronConfig | None) -> Callable[..., None]:
+        @_unseen
+        def hook(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
+            if isinstance(module, Neuron):
+                self.closed -= 1
+            if neuron is not None and isinstance(output, Tensor):
+                self._record_neuron(path, module, neuron, output)
+            self.scopes.pop()
+            self.recorder.path = self.scopes[-1] if self.scopes else ""
+            if not self.scopes:
+                self._end(finished=output is not None)
+
+        return hook
+
+    def _begin(self, x: Tensor | None) -> None:
+        steps, samples = self.given
+        if x is not None and x.dim() and x.shape[0] == 0:
+            raise ShapeError(
+                f"the model was called with an empty input of shape {tuple(x.shape)}: T and B must be at least 1"
+            )
+        if steps is None and not self.spiking:
+            steps = 1
+        self.recorder.begin(Pass(samples=samples or _samples(x)), steps)
+
+    def _meet_neuron(self, x: Tensor) -> None:
+        if not self.recorder.fired:
+            if self.given[1] is None and x.dim() > 1:
+                self.recorder.now.samples = x.shape[_SAMPLES_AXIS]
+            self.recorder.settle(self.given[0] or x.shape[0])
+            self.recorder.fired = True
+
+    def _record_neuron(self, path: str, module: nn.Module, neuron: NeuronConfig, y: Tensor) -> None:
+        if not neuron.spiking:
+            return
+        now = self.recorder.now
+        operand, units, nonzeros = self.recorder.measure(y)
+        rates = [u * operand.scale / (y.numel() / len(units)) for u in units]
+        if operand.kind == "analog":
+            now.notes.append(f"the neuron {path!r} put out analog values")
+            rates = y.abs().float().flatten(1).mean(1).tolist()
+        now.firing[path] = Firing(rates, sum(nonzeros) / y.numel(), operand.kind, y[0].numel())
+        row = Row(path, "neuron", operand.kind, calls=1, outputs=y.numel(), elements=y.numel())
+        row.units, row.nonzeros, row.levels = sum(units), sum(nonzeros), operand.high
+        if isinstance(module, Neuron):
+            row.states = len(module.config.states())
+            row.add(update_primitives(module.config), y.numel())
+        now.put(row)
+
+    def _end(self, finished: bool) -> None:
+        if self.recorder.finish() and finished:
+            self.meter.passes.append(self.recorder.now)
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if not self.scopes:
+            return func(*args, **kwargs)
+        if _composite(func):
+            with self:
+                return func.decompose(*args, **kwargs)
+        out = func(*args, **kwargs)
+        self.recorder.record(func, args, kwargs, out, inside_neuron=self.closed > 0)
+        return out
+
+
+def _unseen(hook: Callable[..., None]) -> Callable[..., None]:
+    """Keep a hook's own arithmetic out of the counts and of the graph."""
+
+    @functools.wraps(hook)
+    def wrapped(*args: Any) -> None:
+        with _disable_current_modes(), torch.no_grad():
+            hook(*args)
+
+    return wrapped
+
+
+def _composite(func: Any) -> bool:
+    return torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), torch._C.DispatchKey.CompositeImplicitAutograd)
+
+
+def _neuron_config(module: nn.Module) -> NeuronConfig | None:
+    config = getattr(module, "config", None)
+    return config if isinstance(config, NeuronConfig) else None
+
+
+def _samples(x: Tensor | None) -> int:
+    if x is None or x.dim() == 0:
+        return 1
+    return x.shape[_SAMPLES_AXIS] if x.dim() == 5 else x.shape[0]

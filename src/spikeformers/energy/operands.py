@@ -1,0 +1,99 @@
+"""What a tensor is, judged from its values: spikes of some kind, or analog."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Kind = Literal["binary", "ternary", "integer", "scaled", "analog"]
+
+KINDS: tuple[Kind, ...] = ("binary", "ternary", "integer", "scaled", "analog")
+"""From the cheapest operand to the dearest."""
+
+MAX_LEVEL = 1024
+"""Largest count that still passes as a number of unit spikes."""
+
+_PROBE = 4096
+"""Elements looked at first, so that analog tensors are known without reading all of them."""
+
+
+@dataclass(frozen=True)
+class Operand:
+    """A classified tensor.
+
+    Attributes:
+        kind: `binary` {0,1}; `ternary` {-1,0,1}; `integer` whole numbers; `scaled` whole numbers times `scale`;
+            `analog` anything else.
+        scale: size of one unit spike (1 unless scaled).
+        high: largest number of unit spikes in one element (0 for analog).
+    """
+
+    kind: Kind
+    scale: float = 1.0
+    high: int = 0
+
+    @property
+    def spikes(self) -> bool:
+        """Whether an accumulate can stand for the multiply."""
+        return self.kind != "analog"
+
+
+ANALOG = Operand("analog")
+
+
+def classify(x: Tensor, *, scaled: bool = True) -> Operand:
+    """The kind of operand that `x` is.
+
+    Args:
+        x: any tensor.
+        scaled: whether whole numbers times a common factor pass as spikes. False for what comes before the first
+            spiking neuron: the pixels of an 8-bit image are such numbers too, and are no spikes.
+    """
+    if x.numel() == 0 or x.dtype == torch.bool:
+        return Operand("binary", high=1)
+    if x.is_complex() or x.is_quantized:
+        return ANALOG
+    probe = x.flatten()[:_PROBE] if x.is_contiguous() else x[(0,) * (x.dim() - 1)].flatten()[:_PROBE]
+    whole = _whole(probe)
+    if not whole and not (scaled and _unit(probe, partial=True)):
+        return ANALOG
+    low, high = (float(v) for v in torch.aminmax(x))
+    if whole and max(-low, high) <= MAX_LEVEL and _whole(x):
+        top = int(max(-low, high))
+        if low >= 0 and high <= 1:
+            return Operand("binary", high=top)
+        return Operand("ternary" if top <= 1 else "integer", high=top)
+    unit = _unit(x) if scaled else 0.0
+    if unit:
+        return Operand("scaled", scale=unit, high=round(max(-low, high) / unit))
+    return ANALOG
+
+
+def _whole(x: Tensor) -> bool:
+    return not x.is_floating_point() or torch.equal(x, x.round())
+
+
+def _unit(x: Tensor, *, partial: bool = False) -> float:
+    """The factor of which all values are small multiples, or 0.
+
+    Args:
+        partial: x is part of a larger tensor, so that seeing no value at all is no evidence against.
+    """
+    sizes = x.abs().float()
+    top = float(sizes.max())
+    if top == 0.0:
+        return 1.0 if partial else 0.0
+    least = float(torch.where(sizes > 0, sizes, top).min())
+    if not least > 0.0 or not top < float("inf"):
+        return 0.0
+    precision = torch.finfo(x.dtype).eps if x.is_floating_point() else 0.0
+    for divisor in (1, 2, 3):
+        unit = least / divisor
+        if top / unit > MAX_LEVEL or top / unit * precision > 0.05:
+            return 1.0 if partial and top / unit <= MAX_LEVEL else 0.0
+        multiples = sizes / unit
+        off = (multiples - multiples.round()).abs()
+        if bool((off <= 4 * max(precision, 1e-6) * multiples + 1e-6).all()):
+            return unit
+    return 0.0
