@@ -54,3 +54,16 @@ def check_fraction(family: str, **values: float) -> None:
     for name, value in values.items():
         if not 0.0 <= value <= 1.0:
             raise ConfigError(f"{name}={value} of the neuron {family!r} must be between 0 and 1")
+
+
+def after_spike(ops: Any, h: Any, y: Any, v_threshold: Any, mode: str, detach: bool) -> Any:
+    r"""Potential after firing: hard, $(1-y)h$; soft, $h-y\,v_{th}$; none, $h$."""
+    if mode == "none":
+        return h
+    s = ops.detach(y) if detach else y
+    return (1.0 - s) * h if mode == "hard" else h - s * v_threshold
+
+
+def logit(p: float) -> float:
+    """What the sigmoid maps to p."""
+    return math.log(p / (1.0 - p))

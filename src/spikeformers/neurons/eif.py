@@ -1,0 +1,50 @@
+"""Exponential integrate-and-fire."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from spikeformers.neurons.base import NEURONS, ScanConfig
+from spikeformers.neurons.equations import check_positive, reset
+from spikeformers.neurons.surrogate import ATan, SurrogateConfig
+
+
+@NEURONS.register("eif", source="Fourcaud-Trocmé et al., Journal of Neuroscience 2003, 23(37)")
+@dataclass(frozen=True, kw_only=True)
+class EIFConfig(ScanConfig):
+    r"""Exponential integrate-and-fire neuron: near the rheobase the potential runs away by itself.
+
+    $$h_t=v_{t-1}+\frac1\tau\Big(x_t-(v_{t-1}-v_{rest})+\Delta\,e^{(v_{t-1}-\vartheta)/\Delta}\Big),\qquad
+      y_t=\Theta(h_t-v_{th}),\qquad v_t=(1-y_t)h_t+y_tv_{reset}$$
+
+    Equal to SpikingJelly `EIFNode` (`delta_T` is `sharpness`, `theta_rh` is `v_rheobase`).
+    """
+
+    tau: float = 2.0
+    """Membrane time constant in steps."""
+    sharpness: float = 1.0
+    """Width of the exponential onset, Δ."""
+    v_rheobase: float = 0.8
+    """Potential at which the exponential takes over, ϑ."""
+    v_threshold: float = 1.0
+    """Firing threshold; a potential equal to it fires."""
+    v_rest: float = 0.0
+    """Resting potential of the leak."""
+    v_reset: float = -0.1
+    """Potential after a spike and before the first step."""
+    detach_reset: bool = True
+    """Whether the gradient ignores the path through the reset."""
+    surrogate: SurrogateConfig = ATan()
+    """Stand-in for the derivative of the spike."""
+
+    def __post_init__(self) -> None:
+        check_positive("eif", tau=self.tau, sharpness=self.sharpness)
+
+    def states(self) -> Mapping[str, float]:
+        return {"v": self.v_reset}
+
+    def step(self, ops: Any, x: Any, v: Any) -> tuple[Any, dict[str, Any]]:
+        onset = self.sharpness * ops.exp((v - self.v_rheobase) / self.sharpness)
+        h = v + (x + self.v_rest - v + onset) / self.tau
+        y = ops.spike(h - self.v_threshold)
+        return y, {"v": reset(ops, h, y, self.v_threshold, self.v_reset, self.detach_reset)}
