@@ -10,3 +10,21 @@ def check_heads(dim: int, heads: int) -> None:
     if dim % heads:
         low = dim // heads * heads
         raise ConfigError(f"dim={dim} is not divisible by heads={heads}; nearest valid: {low}, {low + heads}")
+
+
+def check_pools(dim: int, pools: str, img_size: int) -> None:
+    """Raises ConfigError unless a four-unit stem of final width `dim` can be built with these pooling stages."""
+    if dim % 8:
+        raise ConfigError(f"dim={dim} must be divisible by 8 (the stem starts at dim / 8 channels)")
+    if len(pools) != 4 or set(pools) - {"0", "1"}:
+        raise ConfigError(f"pools={pools!r} must be four digits 0 or 1, such as '0011'")
+    check_stride(img_size, 2 ** pools.count("1"))
+
+
+def check_stride(img_size: int, stride: int) -> None:
+    """Raises ConfigError unless `stride` divides `img_size`; names the nearest sizes that fit."""
+    if img_size < 1 or img_size % stride:
+        low = max(img_size // stride * stride, stride)
+        raise ConfigError(
+            f"img_size={img_size} is not divisible by the stride {stride}; nearest valid: {low}, {low + stride}"
+        )

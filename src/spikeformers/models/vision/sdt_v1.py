@@ -1,0 +1,131 @@
+"""Spike-driven Transformer (V1): attention without multiplication, by masks and sums of spikes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+
+from spikeformers.core.types import FeatureInfo
+from spikeformers.layers.attention.sdsa import SpikeDrivenAttention
+from spikeformers.layers.checks import check_heads, check_pools
+from spikeformers.layers.init import truncated_normal
+from spikeformers.layers.mlp_membrane import membrane_mlp
+from spikeformers.layers.residual import ResidualBlock
+from spikeformers.layers.stem_membrane import MembranePatchSplitting
+from spikeformers.layers.tokens import to_maps, to_tokens
+from spikeformers.models.base import MODELS, ModelConfig, OfficialArgs, SpikingModel, count_blocks, shape_of
+from spikeformers.models.vision.sdt_v1_weights import official_rules
+from spikeformers.neurons.plif import PLIFConfig
+from spikeformers.neurons.surrogate import Sigmoid
+from spikeformers.weights.rules import Rules
+
+_CIFAR = {"img_size": 32, "num_classes": 10, "pools": "0011", "depth": 2}
+_EVENTS = {"img_size": 64, "in_channels": 2, "timesteps": 10, "event_pooling": True}
+
+
+@MODELS.register(
+    "sdt_v1",
+    variants={
+        "sdt_v1_tiny": {**_CIFAR, **_EVENTS, "img_size": 32, "dim": 64, "depth": 1, "timesteps": 4, "mlp_ratio": 2.0},
+        "sdt_v1_2_256": {**_CIFAR, "dim": 256},
+        "sdt_v1_2_512": {**_CIFAR, "dim": 512},
+        "sdt_v1_2_256_events": {**_CIFAR, **_EVENTS, "dim": 256},
+        "sdt_v1_8_384": {"dim": 384},
+        "sdt_v1_10_384": {"dim": 384, "depth": 10},
+        "sdt_v1_6_512": {"depth": 6},
+        "sdt_v1_8_512": {},
+        "sdt_v1_10_512": {"depth": 10},
+        "sdt_v1_8_768": {"dim": 768},
+    },
+    source="Yao et al., 'Spike-driven Transformer', NeurIPS 2023; BICLab/Spike-Driven-Transformer",
+)
+@dataclass(frozen=True, kw_only=True)
+class SDTV1Config(ModelConfig):
+    """Spike-driven Transformer V1: MS-SPS stem, blocks of SDSA-1 and MLP on membrane residuals, spiking head."""
+
+    dim: int = 512
+    """Embedding width; divisible by 8 and by heads."""
+    depth: int = 8
+    """Number of blocks."""
+    heads: int = 8
+    """Attention heads; SDSA works channel by channel, so they only matter with event_pooling."""
+    mlp_ratio: float = 4.0
+    """Hidden width of the MLP over dim; at 1 each of its layers has a residual of its own."""
+    pools: str = "1111"
+    """For each of the four stem units, whether it max-pools by 2: 1111 ImageNet, 0011 CIFAR and 64² events."""
+    event_pooling: bool = False
+    """Whether the attention max-pools its spikes over 3×3 neighbourhoods (the CIFAR10-DVS layout)."""
+
+    def __post_init__(self) -> None:
+        check_heads(self.dim, self.heads)
+        check_pools(self.dim, self.pools, self.img_size)
+
+    @property
+    def stride(self) -> int:
+        """Pixels per token side."""
+        return 2 ** self.pools.count("1")
+
+    def build(self) -> "SDTV1":
+        return SDTV1(self)
+
+    @classmethod
+    def from_official(cls, shapes: Mapping[str, torch.Size], args: OfficialArgs) -> Self:
+        in_channels = shape_of(shapes, "patch_embed.proj_conv.weight")[1]
+        hidden, dim = shape_of(shapes, "block.0.mlp.fc1_conv.weight")[:2]
+        args.ignore("patch_size", "embed_dims", "dim", "num_classes", "nc", "in_channels", "ic", "depths", "d")
+        args.ignore("mlp_ratios", "sr_ratios", "qkv_bias", "qk_scale", "drop_rate", "attn_drop_rate", "drop_path_rate")
+        args.ignore("norm_layer", "attn_mode", "get_embed", "TET", "cml", "pretrained", "pretrained_cfg")
+        side = args.take("im")
+        pools = args.take("pooling_stat", "1111", "ps")
+        # The training script turns the pooling on for CIFAR10-DVS, not for DVS128, which alone has stages 0111.
+        pooling = args.take("dvs_mode", in_channels == 2 and pools != "0111", "dvs")
+        learned = args.take("spike_mode", "lif") == "plif" or "head_lif.w" in shapes
+        return cls(
+            img_size=args.square(default=side or (128 if in_channels == 2 else 32 if pools == "0011" else 224)),
+            in_channels=in_channels,
+            num_classes=shape_of(shapes, "head.weight")[0],
+            timesteps=args.take("T", 10 if in_channels == 2 else 4),
+            neuron=PLIFConfig(surrogate=Sigmoid(alpha=4.0)) if learned else cls.neuron,
+            dim=dim,
+            depth=count_blocks(shapes, "block"),
+            heads=args.take("num_heads", 8, "h"),
+            mlp_ratio=hidden / dim,
+            pools=pools,
+            event_pooling=bool(pooling),
+        )
+
+    def official_rules(self) -> Rules:
+        return official_rules()
+
+
+class SDTV1(SpikingModel):
+    """Image → MS-SPS → spike-driven blocks → mean over tokens → neuron → linear head, per step."""
+
+    def __init__(self, config: SDTV1Config) -> None:
+        super().__init__(config)
+        dim, neuron = config.dim, config.neuron
+        pools = tuple(digit == "1" for digit in config.pools)
+        self.stem = MembranePatchSplitting(config.in_channels, dim, pools=pools, neuron=neuron)
+        self.blocks = nn.Sequential(
+            *(
+                ResidualBlock(
+                    SpikeDrivenAttention(dim, config.heads, neuron=neuron, pool=config.event_pooling),
+                    membrane_mlp(dim, round(dim * config.mlp_ratio), neuron),
+                )
+                for _ in range(config.depth)
+            )
+        )
+        self.head_neuron = neuron.build(channels=dim, axis=-1)
+        self.head = nn.Linear(dim, config.num_classes)
+        self.feature_info = [FeatureInfo(dim, config.stride, "blocks")]
+        truncated_normal(self.stem)
+        truncated_normal(self.blocks)
+
+    def pyramid(self, x: Tensor) -> list[Tensor]:
+        maps = self.stem(x)
+        return [to_maps(self.blocks(to_tokens(maps)), *maps.shape[3:])]
+
+    def classify(self, x: Tensor) -> Tensor:
+        return self.head(self.head_neuron(x.flatten(3).mean(3)))
