@@ -1,5 +1,6 @@
 """The report of a run: one HTML file that needs nothing else."""
 
+import math
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -12,6 +13,8 @@ from spikeformers.bench.record import RunError, RunRecord, read_run
 
 _NUMBERED_CLASSES = 20
 """Up to this many classes the confusion matrix shows numbers."""
+_SMALLEST_SHARE = 1e-3
+"""Energy of a layer, as a share of the whole, below which its row is left out."""
 
 
 def write_report(folder: str | Path) -> Path:
@@ -68,7 +71,6 @@ def render(record: RunRecord) -> str:
         title=str(record.config.get("name", record.folder.name)),
         folder=record.folder.name,
         results=record.results,
-        assumptions=[str(line) for line in record.energy.get("assumptions", [])],
         verdict=_verdict(record),
         tiles=_tiles(record),
         curves=[Markup(svg) for svg in _curves(record)],
@@ -165,29 +167,33 @@ def _rates(firing_rates: Mapping[str, Sequence[float]]) -> list[dict[str, Any]]:
 
 
 def _energy(energy: Mapping[str, Any]) -> dict[str, Any]:
-    layers = energy["layers"]
-    top = max([max(row["snn_mj"], row["ann_mj"]) for row in layers] or [0.0]) or 1e-12
-    whole = max(energy["snn_mj"], energy["ann_mj"]) or 1e-12
+    """Rows that matter, with the lengths of their bars."""
+    spiking, twin = energy["snn_mj"], energy["ann_mj"] or 0.0
+    whole = max(spiking, twin) or 1e-12
+    rows = [{**row, "ann_mj": row["ann_mj"] or 0.0, "analog": not row["spike_driven"]} for row in energy["layers"]]
+    shown = [row for row in rows if max(row["snn_mj"], row["ann_mj"]) >= _SMALLEST_SHARE * whole]
+    top = max([max(row["snn_mj"], row["ann_mj"]) for row in shown] or [0.0]) or 1e-12
+    for row in shown:
+        row["rate"] = numbers.percent(row["rate"]) if row.get("dense_macs") and not row["analog"] else ""
+        row["snn_width"], row["ann_width"] = (f"{100 * row[key] / top:.1f}" for key in ("snn_mj", "ann_mj"))
     conventions = energy["conventions"]
     places = _places([float(row["mj"]) for row in conventions])
     return {
-        "snn_mj": energy["snn_mj"],
-        "ann_mj": energy["ann_mj"],
-        "snn_width": f"{100 * energy['snn_mj'] / whole:.1f}",
-        "ann_width": f"{100 * energy['ann_mj'] / whole:.1f}",
-        "layers": [
-            {**row, "snn_width": f"{100 * row['snn_mj'] / top:.1f}", "ann_width": f"{100 * row['ann_mj'] / top:.1f}"}
-            for row in layers
-        ],
-        "analog": sum(not row["spike_driven"] for row in layers),
+        "snn_mj": spiking,
+        "ann_mj": twin,
+        "snn_width": f"{100 * spiking / whole:.1f}",
+        "ann_width": f"{100 * twin / whole:.1f}",
+        "layers": shown,
+        "small": len(rows) - len(shown),
+        "analog": sum(row["analog"] for row in shown),
         "conventions": [{**row, "place": place} for row, place in zip(conventions, places, strict=True)],
+        "flags": [str(line) for line in energy.get("flags", [])],
+        "assumptions": [str(line) for line in energy.get("assumptions", [])],
     }
 
 
 def _places(values: Sequence[float]) -> list[str]:
     """Where each value stands between the least and the greatest on a logarithmic axis, in percent."""
-    import math
-
     logs = [math.log10(value) if value > 0 else None for value in values]
     known = [value for value in logs if value is not None]
     low, high = min(known, default=0.0), max(known, default=0.0)

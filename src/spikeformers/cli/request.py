@@ -104,6 +104,9 @@ def read_config(request: Request) -> "RunConfig":
     for path, name in request.swaps:
         if not name:
             raise UsageError(f"{path}= needs the name of a component after the equals sign")
+        if not isinstance(_field(config, path.split(".")), str):
+            flag = path.replace("_", "-")
+            raise UsageError(f"{path} is a plain value, not a component; set it with --{flag} {name}")
         config = config.swap(path, name)
     return _edited(config, base, request)
 
@@ -141,6 +144,8 @@ def _edited(config: "RunConfig", base: "RunConfig", request: Request) -> "RunCon
     args: list[str] = []
     for flag, values in request.edits:
         annotation = _annotation(config, base, request.swaps, flag)
+        if not values and annotation is not bool:
+            raise UsageError(f"{flag} needs a value")
         args += _spelled(flag, values, annotation)
     if not args:
         return config
@@ -175,8 +180,9 @@ def _field(config: "Config", path: Sequence[str]) -> Any:
     for depth, name in enumerate(path):
         where = ".".join(path[:depth])
         if not isinstance(here, Config):
-            kind = "switched off (none)" if here is None else f"a plain value, {here!r}"
-            return f"{where} is {kind} and has no fields"
+            if here is None:
+                return f"{where} is none and has no fields; choose one first with {where}=NAME"
+            return f"{where} is a plain value, {here!r}, and has no fields"
         hints = here.field_types()
         if name not in hints and depth == len(path) - 1 and name.startswith("no_") and hints.get(name[3:]) is bool:
             return bool
@@ -219,7 +225,8 @@ def _complaint(box: str, edits: Sequence[tuple[str, list[str]]]) -> str:
         flag, _, kind = usage.partition(" ")
         given = next((" ".join(v) for f, v in edits if f.replace("_", "-") == flag), "")
         return f"{flag} takes {kind}, not {given!r}"
-    return sentence
+    extra = sentence.removeprefix("Unrecognized options: ")
+    return sentence if extra == sentence else f"{extra!r} fits nowhere; one of the flags before it takes fewer values"
 
 
 def print_fields(verb: str, request: Request) -> None:
