@@ -28,3 +28,13 @@ def check_stride(img_size: int, stride: int) -> None:
         raise ConfigError(
             f"img_size={img_size} is not divisible by the stride {stride}; nearest valid: {low}, {low + stride}"
         )
+
+
+def check_stages(dim: int, depths: tuple[int, ...], stem_stride: int, img_size: int) -> None:
+    """Raises ConfigError unless a hierarchy of these depths, widths doubling up to `dim`, fits the image."""
+    if not depths or min(depths) < 1:
+        raise ConfigError(f"depths={depths} must give at least one block for every stage")
+    halvings = len(depths) - 1
+    if dim % (1 << halvings):
+        raise ConfigError(f"dim={dim} cannot be halved {halvings} times for {len(depths)} stages")
+    check_stride(img_size, stem_stride << halvings)

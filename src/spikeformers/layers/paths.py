@@ -2,9 +2,11 @@
 
 from torch import Tensor, nn
 
-from spikeformers.layers.conv import ConvNorm, max_pool
+from spikeformers.layers.conv import ConvNorm, NeuronConvNorm, max_pool
 from spikeformers.layers.time import over_time
 from spikeformers.neurons import NeuronConfig
+from spikeformers.weights.rules import Rule
+from spikeformers.weights.units import conv_rules
 
 
 class TwoPaths(nn.Module):
@@ -42,3 +44,51 @@ class ConvNormPool(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return over_time(self.pool, self.unit(self.neuron(x)))
+
+
+def membrane_stem(stride: int, in_channels: int, width: int, neuron: NeuronConfig) -> TwoPaths:
+    """A two-path stem for membrane residuals that ends in `width` channels, of stride 1 (small images) or 8 (events).
+
+    The image meets a convolution first; every later convolution sees spikes.
+
+    Source: bic-L/MaxFormer.
+    """
+    if stride == 1:
+        half = width // 2
+        return TwoPaths(
+            ConvNorm(in_channels, half),
+            NeuronConvNorm(half, width, neuron=neuron),
+            NeuronConvNorm(half, width, 1, neuron=neuron),
+        )
+    eighth, quarter, half = width // 8, width // 4, width // 2
+    return TwoPaths(
+        nn.Sequential(
+            ConvNorm(in_channels, eighth),
+            ConvNormPool(eighth, quarter, neuron=neuron),
+            neuron.build(channels=quarter),
+        ),
+        nn.Sequential(ConvNormPool(quarter, half), ConvNormPool(half, width, neuron=neuron)),
+        ConvNorm(quarter, width, 1, stride=4),
+    )
+
+
+def membrane_stem_rules(stride: int, official: str, ours: str) -> list[Rule]:
+    """Key rules of `membrane_stem`: official prefix → ours."""
+    if stride == 1:
+        return [
+            *conv_rules(f"{official}.proj_conv", f"{official}.proj_bn", f"{ours}.first"),
+            *embed_rules(f"{official}.embed1", f"{ours}.main.unit"),
+            *embed_rules(f"{official}.embed2", f"{ours}.short.unit"),
+        ]
+    return [
+        *conv_rules(f"{official}.proj_conv", f"{official}.proj_bn", f"{ours}.first.0"),
+        *embed_rules(f"{official}.max_embed1", f"{ours}.first.1.unit"),
+        *embed_rules(f"{official}.max_embed2", f"{ours}.main.0.unit"),
+        *embed_rules(f"{official}.max_embed3", f"{ours}.main.1.unit"),
+        *embed_rules(f"{official}.embed1", f"{ours}.short"),
+    ]
+
+
+def embed_rules(official: str, ours: str) -> list[Rule]:
+    """Key rules of one embedding unit of bic-L/MaxFormer."""
+    return conv_rules(f"{official}.embed_conv", f"{official}.embed_bn", ours)

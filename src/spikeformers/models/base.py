@@ -27,6 +27,8 @@ class ModelConfig(Config):
     registry: ClassVar = MODELS
     causal: ClassVar[bool] = True
     """Whether the output at step t never depends on input after t."""
+    any_size: ClassVar[bool] = False
+    """Whether images of other sizes than `img_size` fit as well; it is then only the size the model is meant for."""
 
     img_size: int = 224
     """Height and width of the input."""
@@ -82,7 +84,8 @@ class SpikingModel(nn.Module):
             raise ShapeError(f"{config.family} takes [B, C, H, W] or [T, B, C, H, W]; got shape {tuple(x.shape)}")
         if x.shape[0] == 0:
             raise ShapeError(f"{config.family} got T=0 steps (shape {tuple(x.shape)}); T must be at least 1")
-        wanted = (config.in_channels, config.img_size, config.img_size)
+        side = (config.img_size, config.img_size)
+        wanted = (config.in_channels, *(x.shape[3:] if config.any_size else side))
         if tuple(x.shape[2:]) != wanted:
             raise ShapeError(
                 f"{config.family} was built for images {wanted} (in_channels, img_size, img_size); got {tuple(x.shape[2:])}"

@@ -1,0 +1,209 @@
+"""QKFormer: a hierarchical spiking transformer with linear Q-K attention in its early stages."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, Self
+
+import torch
+from torch import Tensor, nn
+
+from spikeformers.core.errors import ConfigError
+from spikeformers.core.types import FeatureInfo
+from spikeformers.layers.across_batch import AcrossBatch
+from spikeformers.layers.attention.qk import Masked, QKAttention
+from spikeformers.layers.attention.ssa import SpikingSelfAttention
+from spikeformers.layers.checks import check_heads, check_stages
+from spikeformers.layers.conv import ConvNormNeuron
+from spikeformers.layers.mixer_block import TokenStage
+from spikeformers.layers.mlp import SpikingMLP
+from spikeformers.layers.paths import TwoPaths
+from spikeformers.layers.residual import ResidualBlock
+from spikeformers.models.base import MODELS, ModelConfig, OfficialArgs, SpikingModel, count_blocks, shape_of
+from spikeformers.neurons import NeuronConfig
+from spikeformers.weights.rules import Rule, Rules
+from spikeformers.weights.units import conv_rules, linear_rules
+
+_CIFAR = {"img_size": 32, "num_classes": 10, "depths": (1, 1, 2), "stem_stride": 1, "early_pool": False, "dim": 384}
+_EVENTS = {"img_size": 128, "in_channels": 2, "timesteps": 16, "depths": (1, 1), "stem_stride": 8, "mlp_ratio": 1.0}
+
+
+@MODELS.register(
+    "qkformer",
+    variants={
+        "qkformer_tiny": {**_CIFAR, "img_size": 16, "depths": (1, 1, 1), "dim": 64, "heads": 2, "mlp_ratio": 2.0},
+        "qkformer_2_256": {**_CIFAR, **_EVENTS, "dim": 256, "heads": 16},
+        "qkformer_4_384": {**_CIFAR},
+        "qkformer_10_384": {"dim": 384, "heads": 6},
+        "qkformer_10_512": {},
+        "qkformer_10_768": {"dim": 768, "heads": 12},
+    },
+    source="Zhou et al., 'QKFormer: Hierarchical Spiking Transformer using Q-K Attention', NeurIPS 2024; "
+    "zhouchenlin2096/QKFormer",
+)
+@dataclass(frozen=True, kw_only=True)
+class QKFormerConfig(ModelConfig):
+    """QKFormer: spiking patch embeddings with shortcuts; Q-K attention in all stages but the last, which has SSA."""
+
+    dim: int = 512
+    """Width of the last stage; each earlier stage has half the width of the next."""
+    depths: tuple[int, ...] = (1, 2, 7)
+    """Blocks of each stage."""
+    heads: int = 8
+    """Attention heads in every stage; divides every width."""
+    mlp_ratio: float = 4.0
+    """Hidden width of the MLP over the stage's width (the CIFAR10-DVS model has 1)."""
+    stem_stride: Literal[1, 4, 8] = 4
+    """Pixels per token side of the first stage: 4 ImageNet, 1 CIFAR, 8 events."""
+    early_pool: bool = True
+    """Whether the embeddings between stages pool after their first convolution (ImageNet) or after their second."""
+    masked: Masked = "token"
+    """What Q-K attention masks: tokens (the official models) or channels (a variant of the paper)."""
+    batch_leak: bool = False
+    """Reproduce the official code, where the neuron after SSA carries its state from sample to sample of a batch."""
+
+    def __post_init__(self) -> None:
+        check_stages(self.dim, self.depths, self.stem_stride, self.img_size)
+        for width in self.widths:
+            check_heads(width, self.heads)
+        if self.widths[0] % (8 if self.stem_stride == 8 else 2):
+            raise ConfigError(f"the first stage's width {self.widths[0]} cannot be divided as its stem needs")
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Channels of each stage."""
+        return tuple(self.dim >> (len(self.depths) - 1 - i) for i in range(len(self.depths)))
+
+    def build(self) -> "QKFormer":
+        return QKFormer(self)
+
+    @classmethod
+    def from_official(cls, shapes: Mapping[str, torch.Size], args: OfficialArgs) -> Self:
+        stages = count_stages(shapes)
+        stride = 4 if "patch_embed1.proj2_conv.weight" in shapes and stages == 3 else 1 if stages == 3 else 8
+        fc = "fc1" if "stage1.0.mlp.fc1_conv.weight" in shapes else "mlp1"
+        hidden, width = shape_of(shapes, f"stage1.0.mlp.{fc}_conv.weight")[:2]
+        dim = shape_of(shapes, "head.weight")[1]
+        args.ignore("patch_size", "embed_dims", "num_classes", "in_channels", "in_chans", "depths", "mlp_ratios")
+        args.ignore("sr_ratios", "qkv_bias", "qk_scale", "drop_rate", "attn_drop_rate", "drop_path_rate", "norm_layer")
+        args.ignore("pretrained", "pretrained_cfg", "no_weight_decay")
+        heads = args.take("num_heads", max(dim // 64, 1))
+        return cls(
+            img_size=args.square(default={4: 224, 1: 32, 8: 128}[stride]),
+            in_channels=shape_of(shapes, "patch_embed1.proj_conv.weight")[1],
+            num_classes=shapes["head.weight"][0],
+            timesteps=args.take("T", 16 if stride == 8 else 4),
+            dim=dim,
+            depths=tuple(count_blocks(shapes, f"stage{s + 1}") for s in range(stages)),
+            # The CIFAR and event code overrides the argument.
+            heads={4: heads, 1: 8, 8: 16}[stride],
+            mlp_ratio=hidden / width,
+            stem_stride=stride,
+            early_pool=stride == 4,
+            batch_leak=args.parity,
+        )
+
+    def official_rules(self) -> Rules:
+        imagenet = self.stem_stride == 4
+        rules = [Rule("head.{p}", "head.{p}")]
+        rules += _path_rules("patch_embed1", "embeds.0", _STEM_NAMES[self.stem_stride])
+        for stage in range(1, len(self.depths)):
+            names = {"proj" if self.stem_stride == 8 else "proj3": "main.0", "proj4": "main.1", "proj_res": "short"}
+            rules += _path_rules(f"patch_embed{stage + 1}", f"embeds.{stage}", names)
+        for stage in range(len(self.depths)):
+            last = stage == len(self.depths) - 1
+            official, ours = f"stage{stage + 1}.{{i}}", f"stages.{stage}.{{i}}"
+            attention = "tssa" if not last else "attn" if imagenet else "ssa"
+            for part in ("q", "k", "v", "proj") if last else ("q", "k", "proj"):
+                name = f"{official}.{attention}.{part}"
+                rules += linear_rules(f"{name}_conv", f"{name}_bn", f"{ours}.attention.{part}.unit", 1)
+            for number in (1, 2):
+                name = f"{official}.mlp.{'fc' if imagenet else 'mlp'}{number}"
+                rules += linear_rules(f"{name}_conv", f"{name}_bn", f"{ours}.mlp.fc{number}.unit", 2)
+        return Rules(rules)
+
+
+_STEM_NAMES = {
+    4: {"proj": "first", "proj1": "main.0", "proj2": "main.1", "proj_res": "short"},
+    1: {"proj": "first", "proj1": "main.0", "proj_res": "short"},
+    8: {"proj": "first.0", "proj1": "first.1", "proj2": "main.0", "proj3": "main.1", "proj_res": "short"},
+}
+
+
+def _path_rules(official: str, ours: str, names: Mapping[str, str]) -> list[Rule]:
+    rules: list[Rule] = []
+    for name, part in names.items():
+        rules += conv_rules(f"{official}.{name}_conv", f"{official}.{name}_bn", f"{ours}.{part}.unit")
+    return rules
+
+
+def count_stages(shapes: Mapping[str, torch.Size]) -> int:
+    """How many stages `stage1.*`, `stage2.*`, … a state dict has."""
+    return len({name.split(".")[0] for name in shapes if name.startswith("stage")})
+
+
+class QKFormer(SpikingModel):
+    """Image → (embedding → blocks) per stage → mean over tokens → linear head, per step."""
+
+    def __init__(self, config: QKFormerConfig) -> None:
+        super().__init__(config)
+        widths, neuron = config.widths, config.neuron
+        self.embeds = nn.ModuleList([_stem(config.stem_stride, config.in_channels, widths[0], neuron)])
+        for before, width in zip(widths, widths[1:], strict=False):
+            self.embeds.append(_between(before, width, config.early_pool, neuron))
+        self.stages = nn.ModuleList(
+            [
+                TokenStage(*(_block(config, width, last=width == config.dim) for _ in range(depth)))
+                for depth, width in zip(config.depths, widths, strict=True)
+            ]
+        )
+        self.head = nn.Linear(config.dim, config.num_classes)
+        self.feature_info = [
+            FeatureInfo(width, config.stem_stride << i, f"stages.{i}") for i, width in enumerate(widths)
+        ]
+        nn.init.trunc_normal_(self.head.weight, std=0.02)
+        nn.init.zeros_(self.head.bias)
+
+    def pyramid(self, x: Tensor) -> list[Tensor]:
+        levels = []
+        for embed, stage in zip(self.embeds, self.stages, strict=True):
+            x = stage(embed(x))
+            levels.append(x)
+        return levels
+
+    def classify(self, x: Tensor) -> Tensor:
+        return self.head(x.flatten(3).mean(3))
+
+
+def _stem(stride: int, in_channels: int, width: int, neuron: NeuronConfig) -> TwoPaths:
+    def unit(a: int, b: int, *, pool: bool = False) -> ConvNormNeuron:
+        return ConvNormNeuron(a, b, neuron=neuron, pool="before_neuron" if pool else "none")
+
+    if stride == 8:
+        eighth, quarter, half = width // 8, width // 4, width // 2
+        first: nn.Module = nn.Sequential(unit(in_channels, eighth), unit(eighth, quarter, pool=True))
+        main = nn.Sequential(unit(quarter, half, pool=True), unit(half, width, pool=True))
+        return TwoPaths(first, main, ConvNormNeuron(quarter, width, 1, stride=4, neuron=neuron))
+    half = width // 2
+    first = unit(in_channels, half, pool=stride == 4)
+    main = nn.Sequential(unit(half, width, pool=stride == 4))
+    if stride == 4:
+        main.append(unit(width, width))
+    return TwoPaths(first, main, ConvNormNeuron(half, width, 1, stride=2 if stride == 4 else 1, neuron=neuron))
+
+
+def _between(before: int, width: int, early_pool: bool, neuron: NeuronConfig) -> TwoPaths:
+    places = ("before_neuron", "none") if early_pool else ("none", "before_neuron")
+    main = nn.Sequential(
+        ConvNormNeuron(before, width, neuron=neuron, pool=places[0]),
+        ConvNormNeuron(width, width, neuron=neuron, pool=places[1]),
+    )
+    return TwoPaths(nn.Identity(), main, ConvNormNeuron(before, width, 1, stride=2, neuron=neuron))
+
+
+def _block(config: QKFormerConfig, width: int, last: bool) -> ResidualBlock:
+    attention: nn.Module = QKAttention(width, config.heads, neuron=config.neuron, masked=config.masked)
+    if last:
+        attention = SpikingSelfAttention(width, config.heads, neuron=config.neuron)
+        if config.batch_leak:
+            attention.proj.neuron = AcrossBatch(attention.proj.neuron)
+    return ResidualBlock(attention, SpikingMLP(width, round(width * config.mlp_ratio), neuron=config.neuron))
