@@ -28,7 +28,7 @@ def recipe(name: str, *, source: str = "") -> Callable[[Callable[[], RunConfig]]
     """
 
     def decorate(function: Callable[[], RunConfig]) -> Callable[[], RunConfig]:
-        RECIPES._add(Entry(name, name, function, {}, source))  # type: ignore[arg-type]
+        RECIPES.add(Entry(name, name, function, {}, source))  # type: ignore[arg-type]
         return function
 
     return decorate
