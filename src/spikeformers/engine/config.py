@@ -104,12 +104,12 @@ class RunConfig(Config):
             raise ConfigError(f"seed={self.seed} must be 0 or more")
 
     def differences(self, other: "RunConfig") -> list[str]:
-        """Fields in which two runs differ, as `train.epochs: 5 here, 10 there` lines."""
+        """Fields in which two runs differ, each as `train.epochs: 5 instead of 10`."""
         mine, theirs = flat(self.to_dict()), flat(other.to_dict())
         return [
-            f"{path}: {mine.get(path)!r} instead of {theirs.get(path)!r}"
+            f"{path}: {mine.get(path, '(absent)')!r} instead of {theirs.get(path, '(absent)')!r}"
             for path in dict.fromkeys([*mine, *theirs])
-            if mine.get(path) != theirs.get(path)
+            if mine.get(path, ...) != theirs.get(path, ...)
         ]
 
 

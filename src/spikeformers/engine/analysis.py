@@ -1,0 +1,51 @@
+"""What a report shows of a trained model besides numbers."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from spikeformers.data.samples import Samples
+from spikeformers.engine.firing import watching
+from spikeformers.tasks.base import Task
+
+SHOWN = 256
+"""Neurons of a layer in a raster, evenly picked."""
+
+
+def raster(task: Task, samples: Samples, index: int) -> dict[str, Any]:
+    """Which neurons fire at which step while the model looks at one sample.
+
+    Returns:
+        The image, its target and the prediction; for each layer the indices that fire at each step, and how many
+        neurons are shown (all, or `SHOWN` picked evenly).
+    """
+    layers: dict[str, list[list[int]]] = {}
+    sizes: dict[str, int] = {}
+
+    def see(path: str, spikes: Tensor) -> None:
+        fired = spikes[:, 0].flatten(1)
+        every = -(-fired.shape[1] // SHOWN)
+        fired = fired[:, ::every]
+        sizes[path] = fired.shape[1]
+        layers[path] = [step.nonzero().flatten().tolist() for step in fired]
+
+    device = next(task.parameters()).device
+    inputs, targets = samples.inputs([index]), samples.targets([index])
+    training = task.training
+    task.eval()
+    try:
+        with torch.no_grad(), watching(task.model, see):
+            scores = task.model.readout(task.model(task.encode(inputs.to(device))))
+    finally:
+        task.train(training)
+    image = inputs[0]
+    while image.dim() > 2:
+        image = image.mean(0)
+    return {
+        "image": [[round(value, 4) for value in row] for row in image.tolist()],
+        "target": int(targets[0]),
+        "prediction": int(scores[0].argmax()),
+        "layers": layers,
+        "sizes": sizes,
+    }
