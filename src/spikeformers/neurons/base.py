@@ -43,7 +43,7 @@ class NeuronConfig(Config):
         """The same neuron with its threshold times `factor`; neurons that have none are returned as they are."""
         if not any(f.name == "v_threshold" for f in fields(self)):
             return self
-        return self.but(v_threshold=getattr(self, "v_threshold") * factor)
+        return self.but(v_threshold=self.v_threshold * factor)  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +65,7 @@ class ScanConfig(NeuronConfig):
         """Whether the learnable parameters have one value per channel instead of one per layer."""
         return False
 
-    def step(self, ops: Any, x: Any, **symbols: Any) -> tuple[Any, dict[str, Any]]:
+    def step(self, ops: Any, x: Any, *args: Any, **symbols: Any) -> tuple[Any, dict[str, Any]]:
         """One step: input, states and parameters (by name) → output and the new states.
 
         Written with `+ - * /`, comparisons and the functions of `ops`; see `kernels.scan.ops`.
