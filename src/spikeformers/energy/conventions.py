@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from spikeformers.energy.neurobench import synaptic_operations
 from spikeformers.energy.rows import SYNAPTIC, Row
 
 MAC_PJ = 4.6
@@ -39,9 +40,7 @@ def _paper_mean_count(row: Row, steps: int) -> tuple[float, float]:
 
 
 def _neurobench(row: Row, steps: int) -> tuple[float, float]:
-    if row.kind == "product":
-        return 0.0, 0.0
-    return (0.0, row.events) if row.operand in ("binary", "ternary") else (row.events, 0.0)
+    return synaptic_operations(row)
 
 
 def _strict(row: Row, steps: int) -> tuple[float, float]:

@@ -15,6 +15,7 @@ from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_mod
 from spikeformers.core.errors import ConfigError, ShapeError
 from spikeformers.energy.equations import update_primitives
 from spikeformers.energy.meter import Meter
+from spikeformers.energy.neurobench import static_metrics
 from spikeformers.energy.operators import Recorder
 from spikeformers.energy.rows import Firing, Pass, Row
 from spikeformers.neurons import NeuronConfig
@@ -25,7 +26,9 @@ _SAMPLES_AXIS = 1
 
 
 @contextmanager
-def count(model: nn.Module, *, steps: int | None = None, samples: int | None = None) -> Iterator[Meter]:
+def count(
+    model: nn.Module, *, steps: int | None = None, samples: int | None = None, bits: int | None = None
+) -> Iterator[Meter]:
     """Count the operations of every call of `model` inside the block.
 
     Works in training and evaluation, under `no_grad`, `inference_mode` and autocast. A compiled model runs its
@@ -36,6 +39,7 @@ def count(model: nn.Module, *, steps: int | None = None, samples: int | None = N
         steps: T, if no spiking neuron can tell it.
         samples: B, if no spiking neuron can tell it (it sees [T, B, ...]); otherwise the first axis of a static
             input, the second of [T, B, C, H, W].
+        bits: measure the share of one-bits of analog inputs quantized to this width (`Row.bit_share`).
 
     Yields:
         The meter, filled as the model runs.
@@ -55,10 +59,10 @@ def count(model: nn.Module, *, steps: int | None = None, samples: int | None = N
         ('0', 24.0)
     """
     meter = Meter(type(model).__name__)
-    counter = _Counter(model, meter, steps, samples)
+    counter = _Counter(model, meter, steps, samples, Recorder(bits))
     counter.attach()
     try:
-        with counter:
+        with torch.compiler.set_stance("force_eager"), counter:
             yield meter
     finally:
         counter.detach()
@@ -67,12 +71,14 @@ def count(model: nn.Module, *, steps: int | None = None, samples: int | None = N
 class _Counter(TorchDispatchMode):
     """The dispatch mode: scopes on one side, operators on the other."""
 
-    def __init__(self, model: nn.Module, meter: Meter, steps: int | None, samples: int | None) -> None:
+    def __init__(
+        self, model: nn.Module, meter: Meter, steps: int | None, samples: int | None, recorder: Recorder
+    ) -> None:
         super().__init__()
         self.model = model
         self.meter = meter
         self.given = (steps, samples)
-        self.recorder = Recorder()
+        self.recorder = recorder
         self.scopes: list[str] = []
         self.closed = 0
         """How many enclosing modules are neurons whose updates are counted from their equations."""
@@ -91,6 +97,7 @@ class _Counter(TorchDispatchMode):
             self.handles.append(module.register_forward_pre_hook(self._enter(name, module, neuron), with_kwargs=True))
             self.handles.append(module.register_forward_hook(self._leave(name, module, neuron), always_call=True))
         self.meter.spiking = self.spiking
+        self.meter.static = static_metrics(self.model)
         self.recorder.weights.pin(self.model)
 
     def detach(self) -> None:

@@ -109,6 +109,17 @@ def coincidences(a: tuple[Tensor, Tensor], b: tuple[Tensor, Tensor]) -> Tensor:
     return one if float(one.sum()) <= float(other.sum()) else other
 
 
+def bit_share(x: Tensor, bits: int) -> float:
+    """Share of one-bits in the magnitudes of `x`, uniformly quantized to `bits` bits over its own range."""
+    sizes = x.abs().float()
+    top = sizes.max()
+    if not float(top) > 0.0:
+        return 0.0
+    levels = (sizes * ((2**bits - 1) / top)).round().to(torch.int32)
+    ones = sum(int(((levels >> i) & 1).sum()) for i in range(bits))
+    return ones / (x.numel() * bits)
+
+
 def per_step(values: Tensor, steps: int) -> list[float]:
     """Sum a leading axis that holds T (major) times something into T numbers; one number where it does not divide."""
     if steps > 1 and values.dim() and values.shape[0] % steps == 0:

@@ -16,11 +16,13 @@ class Meter:
         model: name of the model's class.
         passes: one for each call of the model, in order.
         spiking: whether the model holds a spiking neuron at all.
+        static: facts of the model itself, under NeuroBench's names.
     """
 
     model: str
     passes: list[Pass] = field(default_factory=list)
     spiking: bool = False
+    static: dict[str, float] = field(default_factory=dict)
 
     @property
     def samples(self) -> int:

@@ -11,6 +11,7 @@ from spikeformers.energy.formulas import (
     FREE,
     PER_ELEMENT,
     Primitives,
+    bit_share,
     coincidences,
     conv_fan_out,
     conv_macs,
@@ -51,13 +52,21 @@ class Weights:
         self._derived.clear()
 
 
+Sums = tuple[Tensor, Tensor, float, float, float]
+"""Accumulates and events by leading index; unit spikes, non-zeros, and accumulates if all inputs were 1, in all."""
+
+
 class Recorder:
     """Rows of the pass that is running.
 
     Work before the first spiking neuron waits until that neuron has shown T and B.
+
+    Args:
+        bits: measure the share of one-bits of analog inputs, quantized to this width.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, bits: int | None = None) -> None:
+        self.bits = bits
         self.weights = Weights()
         self.now = Pass()
         self.path = ""
@@ -168,12 +177,12 @@ class Recorder:
         return row
 
     def weighted(
-        self, path: str, kind: str, x: Tensor, weight: Tensor, out: Tensor, dense: int, sums: Callable[[Operand], Any]
+        self, path: str, kind: str, x: Tensor, weight: Tensor, out: Tensor, dense: int, sums: Callable[[Operand], Sums]
     ) -> None:
         """A layer with weights: decide by its input.
 
         Args:
-            sums: operand → accumulates and events, each [leading axis], exact.
+            sums: operand → its accumulates and events.
         """
         row = self._start(path, kind, dense, out)
         row.operand = (operand := self.operand(x)).kind
@@ -181,14 +190,15 @@ class Recorder:
         before_first_neuron = not self.fired
 
         def work() -> None:
-            acs, events, units, nonzeros = sums(operand)
-            row.elements, row.units, row.nonzeros = x.numel(), units, nonzeros
+            acs, events, row.units, row.nonzeros, row.synapses = sums(operand)
+            row.elements = x.numel()
             row.events, row.levels = float(events.sum()), operand.high
             if operand.spikes:
                 row.step_acs = per_step(acs, self._steps or 1)
                 row.acs = float(acs.sum())
             else:
                 self._analog(row, x, before_first_neuron)
+                row.bit_share = bit_share(x, self.bits) if self.bits else None
             self.now.put(row)
 
         self._do(work)
@@ -207,7 +217,7 @@ class Recorder:
         elif rows % self.now.samples == 0:
             row.repeats = steps
             row.dense_macs *= steps
-            row.events, row.outputs = row.events * steps, row.outputs * steps
+            row.events, row.synapses, row.outputs = row.events * steps, row.synapses * steps, row.outputs * steps
             row.elements, row.nonzeros, row.units = row.elements * steps, row.nonzeros * steps, row.units * steps
 
     def product(self, path: str, a: Tensor, b: Tensor, out: Tensor) -> None:
@@ -230,6 +240,7 @@ class Recorder:
         driver, sums, operand = (a, of_a, left) if drive_left or not right.spikes else (b, of_b, right)
         row.operand, row.partner = (left.kind, right.kind) if driver is a else (right.kind, left.kind)
         row.elements, row.levels = driver.numel(), operand.high
+        row.partner_elements = (b if driver is a else a).numel()
         row.units, row.nonzeros = float(sums[0].sum()), float(sums[1].sum())
         if left.spikes and right.spikes:
             acs = coincidences(of_a, of_b)
@@ -242,6 +253,7 @@ class Recorder:
             row.acs, row.step_acs = float(acs.sum()), per_step(acs, self._steps or 1)
         else:
             row.macs = row.dense_macs
+            row.bit_share = bit_share(driver, self.bits) if self.bits else None
 
 
 def _storage(x: Tensor) -> int:
@@ -264,10 +276,11 @@ def _convolution(r: Recorder, path: str, args: tuple[Any, ...], kwargs: dict[str
     groups = args[8]
     fan = conv_fan_out(x, weight, out, stride, padding, dilation, transposed, groups)
 
-    def sums(operand: Operand) -> tuple[Tensor, Tensor, float, float]:
+    def sums(operand: Operand) -> Sums:
         maps = x.flatten(2)
         units, nonzeros = unit_sums(maps, operand, (1,))
-        return (units * fan).sum(1), (nonzeros * fan).sum(1), float(units.sum()), float(nonzeros.sum())
+        synapses = float(fan.sum()) * x.shape[0] * x.shape[1]
+        return (units * fan).sum(1), (nonzeros * fan).sum(1), float(units.sum()), float(nonzeros.sum()), synapses
 
     r.weighted(path, "conv", x, weight, out, conv_macs(out, x, weight, transposed), sums)
 
@@ -277,9 +290,9 @@ def _matrix(r: Recorder, path: str, a: Tensor, b: Tensor, out: Tensor) -> None:
     if b in r.weights or a in r.weights:
         x, weight, fan = (a, b, b.shape[-1]) if b in r.weights else (b, a, a.shape[-2])
 
-        def sums(operand: Operand) -> tuple[Tensor, Tensor, float, float]:
+        def sums(operand: Operand) -> Sums:
             units, nonzeros = unit_sums(x, operand, (x.dim() - 1,))
-            return units * fan, nonzeros * fan, float(units.sum()), float(nonzeros.sum())
+            return units * fan, nonzeros * fan, float(units.sum()), float(nonzeros.sum()), float(x.numel() * fan)
 
         r.weighted(path, "linear", x, weight, out, product_macs(a, b), sums)
     else:
@@ -312,7 +325,7 @@ def _fused_attention(r: Recorder, path: str, args: tuple[Any, ...], kwargs: dict
     r._products[path] = index + 1
     row = r._start(f"{path}[{index}]", "product", scores * v.shape[-1], out[0])
     row.operand = row.partner = "analog"
-    row.macs, row.elements = row.dense_macs, float(scores)
+    row.macs, row.elements, row.partner_elements = row.dense_macs, float(scores), float(v.numel())
     r.now.put(row)
 
 

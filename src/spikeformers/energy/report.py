@@ -8,37 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from spikeformers.core.errors import ConfigError
+from spikeformers.energy.breakeven import break_even
 from spikeformers.energy.conventions import compare
 from spikeformers.energy.count import count
 from spikeformers.energy.hardware import PriceTable
 from spikeformers.energy.hardware import prices as price_table
 from spikeformers.energy.meter import Meter, spread
-from spikeformers.energy.rows import Row
-
-_MJ = 1e-9
-"""Picojoules → millijoules."""
-
-
-def operations(row: Row) -> dict[str, float]:
-    """All that a row is charged for, by primitive, without zeros."""
-    counts = {**row.primitives, "mac": row.macs, "ac": row.acs}
-    counts["and"] = row.ands + row.primitives.get("and", 0.0)
-    return {name: value for name, value in counts.items() if value}
-
-
-def row_pj(row: Row, table: PriceTable, number: str = "fp32") -> float:
-    """Energy of a row in pJ; operations without a price are left out (see `missing`)."""
-    return sum(value * (table.price(name, number) or 0.0) for name, value in operations(row).items())
-
-
-def missing(rows: list[Row], table: PriceTable, number: str = "fp32") -> dict[str, float]:
-    """Operations that the table has no price for → how many."""
-    found: dict[str, float] = {}
-    for row in rows:
-        for name, value in operations(row).items():
-            if table.price(name, number) is None:
-                found[name] = found.get(name, 0.0) + value
-    return found
+from spikeformers.energy.neurobench import neurobench
+from spikeformers.energy.prices import missing, price, row_mj
+from spikeformers.energy.variants import Variant, analog, equal_bits, flips, sensitivity, spiking
 
 
 @dataclass(frozen=True)
@@ -58,21 +36,19 @@ class Assessment:
     @property
     def snn_mj(self) -> float:
         """Energy of the arithmetic per sample, without memory traffic."""
-        return sum(row_pj(r, self.prices) for r in self.meter.rows()) / self.meter.samples * _MJ
+        return price(self.meter.rows(), self.prices) / self.meter.samples
 
     @property
     def snn_mj_spread(self) -> float:
         """Standard deviation of `snn_mj` over the batches."""
-        return spread(
-            [sum(row_pj(r, self.prices) for r in p.rows.values()) / p.samples * _MJ for p in self.meter.passes]
-        )
+        return spread([price(list(p.rows.values()), self.prices) / p.samples for p in self.meter.passes])
 
     @property
     def ann_mj(self) -> float | None:
         """The twin's energy per sample, one step, dense multiply-accumulates; None without a twin."""
         if self.twin is None:
             return None
-        return sum(row_pj(r, self.prices) for r in self.twin.rows()) / self.twin.samples * _MJ
+        return price(self.twin.rows(), self.prices) / self.twin.samples
 
     def layers(self) -> list[dict[str, Any]]:
         """One entry per row, counts per sample over all steps."""
@@ -96,18 +72,50 @@ class Assessment:
                     "rate": row.rate,
                     "active": row.active,
                     "spike_driven": row.spike_driven,
-                    "snn_mj": row_pj(row, self.prices) / samples * _MJ,
-                    "ann_mj": row_pj(twin, self.prices) / self.twin.samples * _MJ if twin and self.twin else None,
+                    "snn_mj": row_mj(row, self.prices) / samples,
+                    "ann_mj": row_mj(twin, self.prices) / self.twin.samples if twin and self.twin else None,
                 }
             )
         return entries
+
+    def variants(self) -> list[Variant]:
+        """The spiking model and its twin, as they are and with fewer bits."""
+        found = spiking(self.meter, self.prices)
+        return found + (analog(self.twin, self.prices, self.meter.steps) if self.twin else [])
+
+    def sensitivity(self) -> list[dict[str, Any]]:
+        """Who needs less at every memory level and under every assumption, fp32 against fp32 and 8 bits against 8."""
+        by_name = {v.name: v for v in self.variants()}
+        pairs = [("SNN fp32", "ANN fp32"), ("SNN w8", "ANN int8")]
+        levels = dict(self.prices.levels)
+        return [
+            case for a, b in pairs if a in by_name and b in by_name
+            for case in sensitivity(by_name[a], by_name[b], levels)
+        ]  # fmt: skip
+
+    def verdict(self) -> list[str]:
+        """What arithmetic alone says, and which memory level or assumption turns it around."""
+        cases = self.sensitivity()
+        pairs = dict.fromkeys(case["comparison"] for case in cases)
+        return [s for pair in pairs for s in flips([c for c in cases if c["comparison"] == pair])]
+
+    def break_even(self, steps: Iterable[int] = (1, 2, 4, 6, 8, 12, 16)) -> list[dict[str, Any]]:
+        """Rates at which the spiking network and its twin need the same; see `breakeven.break_even`.
+
+        Raises:
+            ConfigError: there is no twin to break even with.
+        """
+        if self.twin is None:
+            raise ConfigError("break_even needs the ANN twin; give `twin` to assess")
+        return break_even(self.meter, self.twin, self.prices, steps=steps)
 
     def flags(self) -> list[str]:
         """What a reader must know before trusting the numbers."""
         flags = self.meter.flags()
         for name, value in missing(self.meter.rows(), self.prices).items():
             flags.append(
-                f"no price for {name!r} in table {self.prices.name!r}: {value / self.meter.samples:.4g} per sample left out"
+                f"no price for {name!r} in table {self.prices.name!r}: "
+                f"{value / self.meter.samples:.4g} per sample left out"
             )
         return flags
 
@@ -123,7 +131,9 @@ class Assessment:
             *(f"{path} sees the same input at every step: computed once" for path in cached),
             "batch norm that follows a weighted layer is folded into its weights and free",
             "neuron updates are charged for every neuron and step, by the neuron's equation",
-            "energy of arithmetic only: memory traffic is reported apart",
+            "snn_mj and ann_mj are arithmetic alone; memory traffic is under variants, at every level of the table",
+            "memory: weights read once per sample, spikes as dense bits, membranes read and written at every step, "
+            "partial sums beside the adder; residual sums, pools and norms move nothing of their own",
         ]
 
     def to_dict(self) -> dict[str, Any]:
@@ -143,11 +153,17 @@ class Assessment:
             "counts": {name: {"mean": mean, "spread": sd} for name, (mean, sd) in means.items()},
             "firing_rate": meter.firing_rate,
             "firing": {
-                p: {"rate": f.rate, "by_step": f.rates, "active": f.active, "kind": f.kind}
-                for p, f in meter.firing().items()
+                path: {"rate": f.rate, "by_step": f.rates, "active": f.active, "kind": f.kind, "neurons": f.neurons}
+                for path, f in meter.firing().items()
             },
             "layers": self.layers(),
             "conventions": compare(meter.rows(), meter.steps, meter.samples),
+            "levels": dict(self.prices.levels),
+            "variants": [v.to_dict(dict(self.prices.levels)) for v in self.variants()],
+            "sensitivity": self.sensitivity(),
+            "verdict": self.verdict(),
+            "break_even": self.break_even() if self.twin else [],
+            "neurobench": neurobench(meter),
             "assumptions": self.assumptions(),
             "flags": self.flags(),
         }
@@ -179,9 +195,14 @@ def assess(
     held = list(batches)
     if not held:
         raise ConfigError("assess needs at least one batch of real inputs; none was given")
-    meter = _run(model, held, None)
-    counts = [p.samples for p in meter.passes]
-    other = None if twin is None else _run(twin, [_one_step(x) for x in held], counts)
+    meter = _run(model, held)
+    if not meter.passes:
+        raise ConfigError(f"{type(model).__name__} computed nothing that can be counted on {len(held)} batches")
+    other = None
+    if twin is not None:
+        other = _run(twin, [_one_step(x) for x in held], equal_bits(meter.steps))
+        for one, spiked in zip(other.passes, meter.passes, strict=True):
+            one.samples = spiked.samples
     return Assessment(meter, other, table)
 
 
@@ -189,16 +210,14 @@ def _one_step(x: Tensor) -> Tensor:
     return x.mean(0, keepdim=True) if x.dim() == 5 else x
 
 
-def _run(model: nn.Module, batches: list[Tensor], samples: list[int] | None) -> Meter:
+def _run(model: nn.Module, batches: list[Tensor], bits: int | None = None) -> Meter:
     training = {module: module.training for module in model.modules()}
     model.eval()
     try:
-        with torch.no_grad(), count(model) as meter:
+        with torch.no_grad(), count(model, bits=bits) as meter:
             for x in batches:
                 model(x)
     finally:
         for module, was in training.items():
             module.training = was
-    for one, known in zip(meter.passes, samples or [], strict=False):
-        one.samples = known
     return meter

@@ -24,15 +24,18 @@ class Row:
         macs: those really needed: none for spikes; for analog input all, or those of one step if every step is equal.
         acs: accumulates: one for each unit of a spike and each synapse it drives, borders exact.
         ands: coincidence tests of products of two spike tensors.
+        synapses: what the accumulates would be if every input were 1.
         events: non-zero operand elements times the synapses they drive; counted for analog operands too.
         primitives: other operations, by name.
         folded: operations that vanish into the preceding weights (batch norm); not charged.
         elements, units, nonzeros: size of the operand, its sum in unit spikes, its non-zero elements.
+        partner_elements: size of the other operand of a product.
         outputs, weights: elements written, and elements of the weight.
         states: state variables per neuron.
         repeats: steps that repeat the same analog input; 1 where inputs differ.
         step_acs: accumulates by step, where the leading axis shows the steps.
         levels: largest number of units in one element.
+        bit_share: share of one-bits in an analog input quantized to the width that the counter was asked to measure.
     """
 
     path: str
@@ -45,18 +48,21 @@ class Row:
     macs: float = 0.0
     acs: float = 0.0
     ands: float = 0.0
+    synapses: float = 0.0
     events: float = 0.0
     primitives: Primitives = field(default_factory=dict)
     folded: Primitives = field(default_factory=dict)
     elements: float = 0.0
     units: float = 0.0
     nonzeros: float = 0.0
+    partner_elements: float = 0.0
     outputs: float = 0.0
     weights: int = 0
     states: int = 0
     repeats: int = 1
     step_acs: list[float] = field(default_factory=list)
     levels: int = 0
+    bit_share: float | None = None
 
     @property
     def spike_driven(self) -> bool:
@@ -91,13 +97,17 @@ class Row:
             "macs",
             "acs",
             "ands",
+            "synapses",
             "events",
             "elements",
             "units",
             "nonzeros",
+            "partner_elements",
             "outputs",
         ):
             setattr(self, name, getattr(self, name) + getattr(other, name))
+        if self.bit_share is not None and other.bit_share is not None:
+            self.bit_share += (other.bit_share - self.bit_share) * other.calls / self.calls
         self.add(other.primitives, 1.0)
         self.add(other.folded, 1.0, folded=True)
         self.first = self.first or other.first

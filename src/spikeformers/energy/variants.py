@@ -1,0 +1,160 @@
+"""The spiking model, its ANN twin, and both with fewer bits: one network, priced side by side."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+from spikeformers.energy.hardware import PriceTable
+from spikeformers.energy.memory import TrafficConfig, traffic
+from spikeformers.energy.meter import Meter
+from spikeformers.energy.prices import MJ, price
+from spikeformers.energy.rows import SYNAPTIC, Row
+
+WIDE = TrafficConfig()
+"""Everything in 32 bits."""
+
+SPIKING_8 = TrafficConfig(weight_bits=8, membrane_bits=16, activation_bits=8, sum_bits=16)
+"""A spiking network with 8-bit weights and 16-bit membranes."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to run the network, per sample.
+
+    Attributes:
+        name: what it is called in reports.
+        op_mj: energy of the arithmetic.
+        rows, steps, samples: what was counted, for its traffic.
+        widths: what it moves, and how wide.
+        assumption: in words.
+    """
+
+    name: str
+    op_mj: float
+    rows: list[Row]
+    steps: int
+    samples: int
+    widths: TrafficConfig
+    assumption: str
+
+    def bits(self, **changes: Any) -> dict[str, float]:
+        """Bits moved per sample by what they are, with some assumptions of `widths` changed."""
+        return traffic(self.rows, self.steps, self.samples, self.widths.but(**changes) if changes else self.widths)
+
+    def memory_mj(self, pj_per_bit: float, **changes: Any) -> float:
+        """Energy of all traffic at one price per bit."""
+        return sum(self.bits(**changes).values()) * pj_per_bit * MJ
+
+    def to_dict(self, levels: dict[str, float]) -> dict[str, Any]:
+        """Plain form with the total at every memory level."""
+        memory = {level: self.memory_mj(pj) for level, pj in levels.items()}
+        return {
+            "name": self.name,
+            "op_mj": self.op_mj,
+            "memory_mj": memory,
+            "total_mj": {level: self.op_mj + mj for level, mj in memory.items()},
+            "bits": self.bits(),
+            "assumption": self.assumption,
+        }
+
+
+def equal_bits(steps: int) -> int:
+    """Bits of an activation that tells as many values apart as T binary steps do, ⌈log2(T+1)⌉."""
+    return math.ceil(math.log2(steps + 1))
+
+
+def spiking(meter: Meter, table: PriceTable) -> list[Variant]:
+    """The spiking model as it is, and with 8-bit weights where the table prices them."""
+    rows, steps, samples = meter.rows(), meter.steps, meter.samples
+    found = [
+        Variant("SNN fp32", price(rows, table) / samples, rows, steps, samples, WIDE,
+                "fp32 weights and membranes; the counts as measured"),
+    ]  # fmt: skip
+    if {"int8", "int32"} <= set(table.formats):
+        synapses = price([r for r in rows if r.kind in SYNAPTIC], table, "int8")
+        rest = price([r for r in rows if r.kind not in SYNAPTIC], table, "int32")
+        found.append(
+            Variant("SNN w8", (synapses + rest) / samples, rows, steps, samples, SPIKING_8,
+                    "8-bit weights and adders, 16-bit membranes (neurons priced as 32-bit integers), same spikes")
+        )  # fmt: skip
+    return found
+
+
+def analog(twin: Meter, table: PriceTable, steps: int) -> list[Variant]:
+    """The ANN twin in fp32, int8, and in the ⌈log2(T+1)⌉ bits that match the spiking model's T."""
+    rows, samples = twin.rows(), twin.samples
+    found = [
+        Variant("ANN fp32", price(rows, table) / samples, rows, 1, samples, WIDE, "one dense pass, fp32 multiply-adds")
+    ]
+    if "int8" not in table.formats:
+        return found
+    eight = TrafficConfig(weight_bits=8, activation_bits=8)
+    found.append(
+        Variant("ANN int8", price(rows, table, "int8") / samples, rows, 1, samples, eight,
+                "8-bit weights and activations, bit-parallel multiply-adds")
+    )  # fmt: skip
+    bits = equal_bits(steps)
+    narrow = TrafficConfig(weight_bits=8, activation_bits=bits)
+    others = price([_without_macs(r) for r in rows], table, "int8")
+    macs = sum(r.macs for r in rows)
+    multiply, add = table.price("mul", "int8") or 0.0, table.price("ac", "int8") or 0.0
+    parallel = (macs * (multiply * bits / 8 + add) * MJ + others) / samples
+    found.append(
+        Variant(f"ANN w8a{bits}", parallel, rows, 1, samples, narrow,
+                f"8-bit weights, {bits}-bit activations (⌈log2(T+1)⌉ for T={steps}); a {bits}-bit multiply costs "
+                f"{bits}/8 of an 8-bit one")
+    )  # fmt: skip
+    serial = (sum(r.macs * bits * share(r) for r in rows) * add * MJ + others) / samples
+    mean = sum(r.macs * share(r) for r in rows) / macs if macs else 0.0
+    found.append(
+        Variant(f"ANN w8a{bits} bit-serial", serial, rows, 1, samples, narrow,
+                f"the same, one bit at a time: a shift and add for each 1 bit; share of 1 bits {mean:.3f}, measured")
+    )  # fmt: skip
+    return found
+
+
+def share(row: Row) -> float:
+    """Share of one-bits in the input of a row; one half where it was not measured."""
+    return 0.5 if row.bit_share is None else row.bit_share
+
+
+def _without_macs(row: Row) -> Row:
+    return Row(row.path, row.kind, primitives=row.primitives)
+
+
+ASSUMPTIONS: dict[str, dict[str, str]] = {
+    "as given": {},
+    "membranes stay beside the adder": {"membranes": "local"},
+    "spikes move as events": {"spikes": "events"},
+    "weights are read at every step": {"weights": "step"},
+    "every spike fetches its weights and partial sums": {"weights": "spike", "sums": "memory", "spikes": "events"},
+}
+"""What is varied to see whether the verdict depends on it. Changes apply to the spiking side."""
+
+
+def sensitivity(snn: Variant, ann: Variant, levels: dict[str, float]) -> list[dict[str, Any]]:
+    """Who wins, at every memory level and under every assumption; first row: arithmetic alone."""
+    base = {"comparison": f"{snn.name} / {ann.name}"}
+    cases = [{**base, "assumption": "arithmetic only", "level": None, "snn_mj": snn.op_mj, "ann_mj": ann.op_mj}]
+    for level, pj in levels.items():
+        other = ann.op_mj + ann.memory_mj(pj)
+        for name, changes in ASSUMPTIONS.items():
+            own = snn.op_mj + snn.memory_mj(pj, **changes)
+            cases.append({**base, "assumption": name, "level": level, "snn_mj": own, "ann_mj": other})
+    return [{**case, "snn_wins": case["snn_mj"] < case["ann_mj"]} for case in cases]
+
+
+def flips(cases: list[dict[str, Any]]) -> list[str]:
+    """Sentences on what turns the verdict of arithmetic alone around."""
+    first = cases[0]
+    verdict = "spiking" if first["snn_wins"] else "analog"
+    found = [f"{first['comparison']}, arithmetic only: the {verdict} network needs less"]
+    turned = [c for c in cases[1:] if c["snn_wins"] != first["snn_wins"]]
+    for case in turned:
+        found.append(
+            f"{case['comparison']}, {case['level']}, {case['assumption']}: turned around "
+            f"({case['snn_mj']:.3g} against {case['ann_mj']:.3g} mJ)"
+        )
+    if not turned:
+        found.append(f"{first['comparison']}: no memory level or assumption tried turns this around")
+    return found
