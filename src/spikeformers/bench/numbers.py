@@ -1,20 +1,21 @@
-"""Numbers in a reader's units."""
+"""Numbers in a reader's units; None and what is not finite are shown as unknown."""
 
 import math
 
+UNKNOWN = "–"
 _LARGE = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 _JOULES = ((1.0, "J"), (1e-3, "mJ"), (1e-6, "µJ"), (1e-9, "nJ"), (1e-12, "pJ"))
 
 
-def percent(fraction: float, digits: int = 1) -> str:
+def percent(fraction: float | None, digits: int = 1) -> str:
     """0.9889 → `98.9 %`."""
-    return f"{100 * fraction:.{digits}f} %" if math.isfinite(fraction) else "–"
+    return f"{100 * fraction:.{digits}f} %" if fraction is not None and math.isfinite(fraction) else UNKNOWN
 
 
-def count(value: float) -> str:
+def count(value: float | None) -> str:
     """1234567 → `1.23 M`; whole numbers below ten thousand stay as they are."""
-    if not math.isfinite(value):
-        return "–"
+    if value is None or not math.isfinite(value):
+        return UNKNOWN
     if abs(value) < 10_000 and value == int(value):
         return f"{int(value):,}"
     for size, letter in _LARGE:
@@ -23,11 +24,11 @@ def count(value: float) -> str:
     return _three(value)
 
 
-def energy(millijoules: float) -> str:
+def energy(millijoules: float | None) -> str:
     """0.0412 → `41.2 µJ`."""
+    if millijoules is None or not math.isfinite(millijoules):
+        return UNKNOWN
     joules = millijoules / 1e3
-    if not math.isfinite(joules):
-        return "–"
     if joules == 0:
         return "0 J"
     for size, unit in _JOULES:
@@ -36,10 +37,10 @@ def energy(millijoules: float) -> str:
     return f"{joules:.1e} J"
 
 
-def duration(seconds: float) -> str:
+def duration(seconds: float | None) -> str:
     """83.2 → `1 min 23 s`."""
-    if not math.isfinite(seconds) or seconds < 0:
-        return "–"
+    if seconds is None or not math.isfinite(seconds) or seconds < 0:
+        return UNKNOWN
     if seconds < 10:
         return f"{seconds:.1f} s"
     whole = round(seconds)
@@ -49,16 +50,16 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
-def memory(mebibytes: float) -> str:
+def memory(mebibytes: float | None) -> str:
     """1536 → `1.5 GiB`."""
-    if not math.isfinite(mebibytes):
-        return "–"
+    if mebibytes is None or not math.isfinite(mebibytes):
+        return UNKNOWN
     return f"{mebibytes / 1024:.1f} GiB" if mebibytes >= 1024 else f"{mebibytes:.0f} MiB"
 
 
-def ratio(spiking: float, twin: float) -> str:
+def ratio(spiking: float | None, twin: float | None) -> str:
     """How the energy of the spiking model compares with its twin's, in words: `7.3× less than` (its twin)."""
-    if spiking <= 0 or twin <= 0 or not math.isfinite(spiking / twin):
+    if not spiking or not twin or not math.isfinite(spiking / twin):
         return "not comparable with"
     factor = twin / spiking
     if 0.98 < factor < 1.02:
@@ -67,7 +68,7 @@ def ratio(spiking: float, twin: float) -> str:
     return f"{times:.{0 if times >= 10 else 1}f}× {'less' if factor > 1 else 'more'} than"
 
 
-def _three(value: float) -> str:
+def _three(value: float | None) -> str:
     """Three significant digits, never in exponent form."""
     size = abs(value)
     return (

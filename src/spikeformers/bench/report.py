@@ -1,7 +1,6 @@
 """The report of a run: one HTML file that needs nothing else."""
 
 import math
-import os
 import re
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -10,6 +9,7 @@ from typing import Any
 
 from spikeformers.bench import charts, numbers
 from spikeformers.bench.record import RunError, RunRecord, read_run
+from spikeformers.engine.files import write_text
 
 _NUMBERED_CLASSES = 20
 """Up to this many classes the confusion matrix shows numbers."""
@@ -24,7 +24,8 @@ def write_report(folder: str | Path) -> Path:
         The path of the report.
 
     Raises:
-        RunError: a file is missing or broken, or the report cannot be written.
+        RunError: a file is missing or broken.
+        StorageError: the report cannot be written.
     """
     record = read_run(Path(folder))
     try:
@@ -35,15 +36,7 @@ def write_report(folder: str | Path) -> Path:
             "were they written by another version or edited?"
         ) from error
     path = record.folder / "report.html"
-    partial = path.with_suffix(".html.partial")
-    try:
-        with partial.open("w", encoding="utf-8") as file:
-            file.write(html)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except OSError as error:
-        raise RunError(f"cannot write {path}: {error.strerror}") from None
+    write_text(path, html)
     return path
 
 

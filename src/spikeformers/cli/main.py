@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from spikeformers.cli.output import complain
 from spikeformers.core.errors import SpikeformersError, did_you_mean
 
 VERBS = {
@@ -42,10 +43,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(args)
     except SpikeformersError as error:
-        _complain(str(error))
+        complain(str(error))
         return 2
     except KeyboardInterrupt:
-        _complain("interrupted")
+        complain("interrupted")
         return 130
     except BrokenPipeError:
         # Whoever read our output has gone; Python would complain once more when it flushes at exit.
@@ -65,10 +66,9 @@ def _run(args: list[str]) -> int:
         return 0
     if verb not in VERBS:
         raise SpikeformersError(f"spikeformers has no verb {verb!r}" + did_you_mean(verb, VERBS))
+    if verb in _COMPUTING and not {"-h", "--help"} & set(rest):
+        from spikeformers.kernels.memory import keep_memory
+
+        keep_memory()
     module = importlib.import_module(f"spikeformers.cli.{verb}")
     return module.run(rest)
-
-
-def _complain(message: str) -> None:
-    red, plain = ("\x1b[31m", "\x1b[0m") if sys.stderr.isatty() and not os.environ.get("NO_COLOR") else ("", "")
-    print(f"{red}spikeformers: {message}{plain}", file=sys.stderr)

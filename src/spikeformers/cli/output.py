@@ -1,6 +1,7 @@
 """What the verbs print: tables that are drawn on a terminal and plain when piped."""
 
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,6 +10,12 @@ from typing import Any
 def print_json(value: Any) -> None:
     """JSON on standard output."""
     print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def complain(message: str) -> None:
+    """A message on standard error, red on a terminal."""
+    red, plain = ("\x1b[31m", "\x1b[0m") if sys.stderr.isatty() and not os.environ.get("NO_COLOR") else ("", "")
+    print(f"{red}spikeformers: {message}{plain}", file=sys.stderr)
 
 
 def print_table(

@@ -1,0 +1,174 @@
+"""Operations and energy of a model chosen by name, of a recipe, or of a trained run, on batches that are stated."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from spikeformers.core.errors import ConfigError
+from spikeformers.core.rng import seed_everything
+from spikeformers.data.samples import Samples
+from spikeformers.energy import Assessment, assess
+from spikeformers.engine.config import RunConfig
+from spikeformers.engine.run import load_task
+from spikeformers.models.base import MODELS
+from spikeformers.tasks.base import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """An assessment, and what it was made on.
+
+    Attributes:
+        name: what was asked for.
+        weights: whose weights they were, in words.
+        inputs: what the batches were, in words.
+        assessment: the numbers.
+    """
+
+    name: str
+    weights: str
+    inputs: str
+    assessment: Assessment
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything in plain types."""
+        return {"name": self.name, "weights": self.weights, "inputs": self.inputs, **self.assessment.to_dict()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Portions:
+    """How much to measure on: `batches` batches of `size` samples, priced by the table `prices`."""
+
+    batches: int = 3
+    size: int = 2
+    prices: str = "horowitz_45nm"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("batches", "size"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name}={getattr(self, name)} must be at least 1")
+
+
+_UNTRAINED = "untrained, batch norms fitted to these inputs"
+
+
+def measure_model(name: str, portions: Portions, rate: float | None = None) -> Measurement:
+    """A registered model with fresh weights on synthetic inputs.
+
+    Batch norms are fitted to the inputs first; without that a fresh network is nearly silent and looks free.
+
+    Args:
+        name: registered model name.
+        portions: how much to measure.
+        rate: show spikes of this rate, drawn anew at every step, instead of normal values shown at every step.
+
+    Raises:
+        ConfigError: no such model, or a rate outside [0, 1].
+    """
+    if rate is not None and not 0.0 <= rate <= 1.0:
+        raise ConfigError(f"rate={rate} must lie between 0 and 1")
+    config = MODELS.config(name)
+    seed_everything(portions.seed)
+    model = config.build()
+    image = (portions.size, config.in_channels, config.img_size, config.img_size)
+    if rate is None:
+        batches = [torch.randn(image) for _ in range(portions.batches)]
+        inputs = f"standard normal values, {_shape(image)}, the same at every step"
+    else:
+        batches = [(torch.rand(config.timesteps, *image) < rate).float() for _ in range(portions.batches)]
+        inputs = f"independent spikes of rate {rate:g}, {_shape(image)}, new at every step"
+    fit_batch_norms(model, batches)
+    found = assess(model, config.twin().build(), batches, prices=portions.prices)
+    return Measurement(name=name, weights=_UNTRAINED, inputs=inputs, assessment=found)
+
+
+def measure_recipe(config: RunConfig, portions: Portions) -> Measurement:
+    """The untrained model of a run on the validation samples of its data.
+
+    Raises:
+        ConfigError: model and data do not fit.
+        DataError: the data is not there.
+    """
+    seed_everything(config.seed)
+    task = config.task.build(config.model, config.encoder, config.data.info)
+    batches = _encoded(task, config.data.build().val, portions)
+    fit_batch_norms(task.model, batches)
+    return _assessed(config, task, batches, portions, config.name, _UNTRAINED)
+
+
+def measure_run(path: str | Path, portions: Portions) -> Measurement:
+    """A trained model on the validation samples of its data.
+
+    Args:
+        path: a run folder or a checkpoint file of a run.
+        portions: how much to measure.
+
+    Raises:
+        CheckpointError: there is no checkpoint, or it is broken.
+    """
+    config, task = load_task(path)
+    batches = _encoded(task, config.data.build().val, portions)
+    return _assessed(config, task, batches, portions, str(path), f"trained, from {path}")
+
+
+def _assessed(
+    config: RunConfig, task: Task, batches: list[Tensor], portions: Portions, name: str, weights: str
+) -> Measurement:
+    samples = sum(batch.shape[-4] for batch in batches)
+    inputs = f"{samples} validation samples of {config.data.family}, encoder {config.encoder.family}"
+    found = assess(task.model, config.model.twin().build(), batches, prices=portions.prices)
+    return Measurement(name=name, weights=weights, inputs=inputs, assessment=found)
+
+
+def _encoded(task: Task, samples: Samples, portions: Portions) -> list[Tensor]:
+    seed_everything(portions.seed)
+    task.eval()
+    starts = range(0, min(len(samples), portions.batches * portions.size), portions.size)
+    with torch.no_grad():
+        return [
+            task.encode(samples.inputs(list(range(start, min(start + portions.size, len(samples))))))
+            for start in starts
+        ]
+
+
+def fit_batch_norms(model: nn.Module, batches: list[Tensor]) -> None:
+    """Set the running statistics of every batch norm to the mean over `batches`."""
+    norms = [module for module in model.modules() if isinstance(module, _BatchNorm) and module.track_running_stats]
+    with _training(model), _cumulative(norms), torch.no_grad():
+        for batch in batches:
+            model(batch)
+
+
+@contextmanager
+def _training(model: nn.Module) -> Iterator[None]:
+    was = model.training
+    model.train()
+    try:
+        yield
+    finally:
+        model.train(was)
+
+
+@contextmanager
+def _cumulative(norms: list[_BatchNorm]) -> Iterator[None]:
+    """Average over all batches instead of forgetting exponentially."""
+    momenta = [norm.momentum for norm in norms]
+    for norm in norms:
+        norm.reset_running_stats()
+        norm.momentum = None
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
+
+
+def _shape(image: tuple[int, ...]) -> str:
+    return "×".join(map(str, image))
