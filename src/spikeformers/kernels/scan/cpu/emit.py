@@ -1,5 +1,8 @@
 """From a `Program` to Numba source.
 
+An emitted module has a function, `forward` or `backward`, that scans the neurons `lo … hi` given as arrays, and a C
+entry point, `entry`, that draws shares of all neurons and calls the function on each (see `kernels.threads`).
+
 A kernel runs over blocks of neurons, inside over T, innermost over the neurons of the block; the innermost loop holds
 the recorded operations one to a line and becomes vector code. The forward kernel saves nothing. The backward kernel
 first recomputes the states of a block into a buffer that stays in cache, then runs the adjoint from the last step to
@@ -45,6 +48,9 @@ _EXPRESSIONS = {
     "atan": "math.atan({0})",
     "erf": "math.erf({0})",
 }
+ENTRY_HEAD = 6
+"""How many integers precede the addresses of arrays in the argument of an entry point."""
+
 _LOAD = {"float32": "{0}", "float64": "{0}", "uint16": "fm.from_bfloat16({0})"}
 _STORE = {"float32": "{0}", "float64": "{0}", "uint16": "fm.to_bfloat16({0})"}
 
@@ -112,6 +118,8 @@ def forward_source(program: Program, mode: Mode) -> str:
     out.close(2)
     if mode.last:
         _copy_rows(out, [(f"last_{k}", f"v{k}[i]") for k in count])
+    out.close(2)
+    _entry(out, mode, "forward", arrays, {f"param_{j}" for j, own in enumerate(mode.per_neuron) if not own})
     return "\n".join(out.text) + "\n"
 
 
@@ -144,6 +152,9 @@ def backward_source(program: Program, mode: Mode) -> str:
     out.close()
     for row, j in enumerate(scalars):
         out(f"g_param_{j}[share] = total[{row}].sum()")
+    out.close()
+    shared = {f"{kind}_{j}" for kind in ("param", "g_param") for j, own in enumerate(mode.per_neuron) if not own}
+    _entry(out, mode, "backward", arrays, shared)
     return "\n".join(out.text) + "\n"
 
 
@@ -201,15 +212,13 @@ def _adjoint(out: _Lines, program: Program, mode: Mode, scalars: list[int]) -> N
 def _head(
     out: _Lines, program: Program, mode: Mode, name: str, arrays: list[tuple[str, int, str]], outputs: list[int]
 ) -> None:
-    kinds = [f"{kind}[{':, ::1' if rank == 2 else '::1'}]" for _, rank, kind in arrays]
-    signature = f"void({', '.join([*kinds, 'int64', 'int64', 'int64', 'int64'])})"
     out(
         f'"""Fused {name} scan of {_comment(program.key)}."""',
         "",
         "import math",
         "",
         "import numpy as np",
-        "from numba import njit",
+        "from numba import carray, cfunc, njit",
         "",
         "from spikeformers.kernels.scan.cpu import math as fm",
         "",
@@ -222,9 +231,27 @@ def _head(
             out(f"n{node} = np.{mode.wide}({_number(graph.nodes[node].value)})")
     for k, value in enumerate(program.initial):
         out(f"initial_{k} = np.{mode.wide}({_number(value)})")
-    out("", "", f'@njit("{signature}", nogil=True, error_model="numpy", fastmath=False, cache=True)')
+    out("", "", '@njit(error_model="numpy", fastmath=False)')
     out.open(f"def {name}({', '.join([*(n for n, _, _ in arrays), 'lo', 'hi', 'block', 'share'])}):")
     out("steps = x.shape[0]")
+
+
+def _entry(out: _Lines, mode: Mode, name: str, arrays: list[tuple[str, int, str]], scalars: set[str]) -> None:
+    """The C entry point; its argument points at steps, neurons, shares, neurons a share, block, drawn shares, arrays."""
+    out("", "", '@cfunc("void(CPointer(int64))", error_model="numpy", fastmath=False, cache=True)')
+    out.open("def entry(arguments):")
+    out(f"a = carray(arguments, ({len(arrays) + ENTRY_HEAD},))")
+    out("steps, count, shares, part, block = a[0], a[1], a[2], a[3], a[4]")
+    for place, (array, rank, kind) in enumerate(arrays):
+        shape = "(steps, count)" if rank == 2 else "(1,)" if array in scalars else "(count,)"
+        shape = "(shares,)" if array in scalars and array.startswith("g_param") else shape
+        out(f"{array} = carray(fm.array_at(a[{place + ENTRY_HEAD}], np.{kind}(0)), {shape})")
+    out("share = fm.draw(a.ctypes.data + 40)")
+    out.open("while share < shares:")
+    names = ", ".join(array for array, _, _ in arrays)
+    out(f"{name}({names}, share * part, min(count, share * part + part), block, share)")
+    out("share = fm.draw(a.ctypes.data + 40)")
+    out.close(2)
 
 
 def _scalar_params(out: _Lines, program: Program, mode: Mode) -> None:

@@ -63,6 +63,29 @@ def to_bfloat16(typing_context: Any, value: Any) -> Any:
 
 
 @intrinsic
+def array_at(typing_context: Any, address: Any, like: Any) -> Any:
+    """The integer `address` as a pointer to numbers of the type of `like`."""
+    target = types.CPointer(like)
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.inttoptr(args[0], context.get_value_type(target))
+
+    return target(address, like), emit
+
+
+@intrinsic
+def draw(typing_context: Any, counter: Any) -> Any:
+    """Add 1 to the integer at the address `counter` as one indivisible step; returns what it was before."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = ir.IntType(64)
+        place = builder.inttoptr(args[0], kind.as_pointer())
+        return builder.atomic_rmw("add", place, ir.Constant(kind, 1), "monotonic")
+
+    return types.int64(types.int64), emit
+
+
+@intrinsic
 def _power_of_two(typing_context: Any, k: Any) -> Any:
     """2^k of an integral float32 k in [-126, 127]."""
 
@@ -101,13 +124,10 @@ _T3, _T5, _T7, _T9, _T11 = map(
     _f, (-3.33332819422e-1, 1.33314422036e-1, -5.37397155531e-2, 2.06390887954e-2, -5.70498872745e-3)
 )
 _TINY, _SCALE, _SCALE_LOG2 = _f(1.17549435e-38), _f(2.0**25), _f(25.0)
-_L = tuple(
-    map(
-        _f,
-        (7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1, -1.6668057665e-1)
-        + (2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1),
-    )
+_L0, _L1, _L2, _L3, _L4 = map(
+    _f, (7.0376836292e-2, -1.1514610310e-1, 1.1676998740e-1, -1.2420140846e-1, 1.4249322787e-1)
 )
+_L5, _L6, _L7, _L8 = map(_f, (-1.6668057665e-1, 2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1))
 _INFINITY, _NAN = _f(math.inf), _f(math.nan)
 
 
@@ -151,15 +171,8 @@ def _log32(x):  # type: ignore[no-untyped-def]
     e = e - _SCALE_LOG2 if subnormal else e
     r = m - _ONE
     z = r * r
-    p = _L[0]
-    p = p * r + _L[1]
-    p = p * r + _L[2]
-    p = p * r + _L[3]
-    p = p * r + _L[4]
-    p = p * r + _L[5]
-    p = p * r + _L[6]
-    p = p * r + _L[7]
-    p = p * r + _L[8]
+    p = ((((_L0 * r + _L1) * r + _L2) * r + _L3) * r + _L4) * r + _L5
+    p = ((p * r + _L6) * r + _L7) * r + _L8
     value = r + ((r * z * p + e * _LN2_LOW) - _HALF * z) + e * _LN2_HIGH
     value = value if x > _ZERO else (-_INFINITY if x == _ZERO else _NAN)
     return value if x < _INFINITY else x

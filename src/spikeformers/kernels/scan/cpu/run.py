@@ -1,9 +1,8 @@
 """Running emitted kernels on tensors."""
 
-from collections.abc import Callable, Sequence
-from typing import Any
+import ctypes
+from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -11,7 +10,7 @@ from spikeformers.kernels.scan.cpu.cache import load
 from spikeformers.kernels.scan.cpu.emit import Mode, backward_source, forward_source
 from spikeformers.kernels.scan.layout import in_layout_of, with_steps_outermost
 from spikeformers.kernels.scan.program import Program
-from spikeformers.kernels.threads import run_shares, share_count
+from spikeformers.kernels.threads import run_entry, thread_count
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 """Element types of x; float16 goes through a float32 copy."""
@@ -21,6 +20,8 @@ _FORWARD_BLOCK = 2048
 _BACKWARD_BYTES = 192 * 1024
 _BACKWARD_BLOCK = 1024
 _GRAIN = 32768
+_SHARES_A_THREAD = 8
+_SMALLEST_SHARE = 16384
 
 
 def forward(
@@ -35,10 +36,9 @@ def forward(
     wide = torch.float64 if x.dtype is torch.float64 else torch.float32
     step = source[0]
     last = [torch.empty_like(step, dtype=wide) for _ in program.states] if keep else []
-    flat_params, mode = _parameters(program, params, step, x.dtype, bool(states), keep)
-    kernel = _kernel(program, mode, "forward")
-    arrays = [_steps(source), _steps(y), *(_flat(in_layout_of(s, step)) for s in states), *flat_params]
-    _launch(kernel, [*arrays, *map(_flat, last)], source, _FORWARD_BLOCK)
+    values, mode = _parameters(program, params, step, bool(states), keep)
+    arrays = [source, y, *(in_layout_of(s, step) for s in states), *values, *last]
+    _launch(_entry(program, mode, "forward"), arrays, source, _FORWARD_BLOCK)
     return [in_layout_of(y, x), *(in_layout_of(v, x[0]) for v in last)]
 
 
@@ -58,21 +58,18 @@ def backward(
     gx = torch.empty_like(source)
     step = source[0]
     wide = torch.float64 if x.dtype is torch.float64 else torch.float32
-    flat_params, mode = _parameters(program, params, step, x.dtype, bool(states), bool(g_last))
-    kernel = _kernel(program, mode, "backward")
+    values, mode = _parameters(program, params, step, bool(states), bool(g_last))
     g_states = [torch.empty_like(step, dtype=wide) for _ in states]
-    shares = torch.get_num_threads()
+    shares = _shares(source)[1] if source.numel() else 1
     sums = [
         torch.zeros_like(step, dtype=wide) if own else torch.zeros(shares, dtype=torch.float64)
         for own in mode.per_neuron
     ]
-    arrays = [_steps(source), _steps(in_layout_of(gy, source)), _steps(gx)]
-    arrays += [_flat(in_layout_of(s, step)) for s in states] + flat_params
-    arrays += [_flat(in_layout_of(g.to(wide), step)) for g in g_last]
-    arrays += [*map(_flat, g_states), *map(_flat, sums)]
+    arrays = [source, in_layout_of(gy, source), gx, *(in_layout_of(s, step) for s in states), *values]
+    arrays += [*(in_layout_of(g.to(wide), step) for g in g_last), *g_states, *sums]
     rows = x.shape[0] * len(program.states) + len(program.states) + 2 * len(params) + 3
-    fitting = _BACKWARD_BYTES // (rows * (8 if wide is torch.float64 else 4)) // 16 * 16
-    _launch(kernel, arrays, source, max(64, min(_BACKWARD_BLOCK, fitting)))
+    fitting = _BACKWARD_BYTES // (rows * wide.itemsize) // 16 * 16
+    _launch(_entry(program, mode, "backward"), arrays, source, max(64, min(_BACKWARD_BLOCK, fitting)))
     g_params = [
         g if own else g.sum().to(wide).reshape(p.shape) for g, p, own in zip(sums, params, mode.per_neuron, strict=True)
     ]
@@ -82,56 +79,43 @@ def backward(
 
 
 def _parameters(
-    program: Program, params: Sequence[Tensor], step: Tensor, dtype: torch.dtype, given: bool, last: bool
-) -> tuple[list[Any], Mode]:
+    program: Program, params: Sequence[Tensor], step: Tensor, given: bool, last: bool
+) -> tuple[list[Tensor], Mode]:
     own = tuple(p.dim() > 0 for p in params)
-    flat = [_flat(in_layout_of(p, step)) if o else _flat(p.reshape(1)) for p, o in zip(params, own, strict=True)]
-    wide = "float64" if dtype is torch.float64 else "float32"
+    values = [in_layout_of(p, step) if per_neuron else p for p, per_neuron in zip(params, own, strict=True)]
+    wide = "float64" if step.dtype is torch.float64 else "float32"
     has_states = bool(program.states)
-    return flat, Mode(_STORAGE[dtype], wide, own, given and has_states, last and has_states)
+    return values, Mode(_STORAGE[step.dtype], wide, own, given and has_states, last and has_states)
 
 
-_kernels: dict[tuple[str, Mode, str], Any] = {}
+_entries: dict[tuple[str, Mode, str], int] = {}
 
 
-def _kernel(program: Program, mode: Mode, name: str) -> Any:
+def _entry(program: Program, mode: Mode, name: str) -> int:
+    """Address of the compiled entry point."""
     key = (program.key, mode, name)
-    found = _kernels.get(key)
+    found = _entries.get(key)
     if found is None:
         source = forward_source(program, mode) if name == "forward" else backward_source(program, mode)
-        found = _kernels[key] = load(source, name)
+        found = _entries[key] = load(source, "entry").address
     return found
 
 
-def _launch(kernel: Callable[..., None], arrays: list[Any], x: Tensor, block: int) -> None:
+def _shares(x: Tensor) -> tuple[int, int, int]:
+    """(threads, shares, neurons a share): some shares for each thread, so that one held up does not hold up all."""
     count = x.numel() // x.shape[0]
-    if count == 0:
+    threads = thread_count(x.numel(), _GRAIN)
+    wanted = 1 if threads == 1 else min(_SHARES_A_THREAD * threads, x.numel() // _SMALLEST_SHARE)
+    part = -(-count // max(1, wanted))
+    part = -(-part // 64) * 64
+    return threads, -(-count // part), part
+
+
+def _launch(entry: int, arrays: Sequence[Tensor], x: Tensor, block: int) -> None:
+    """Run an entry point on dense tensors that hold steps one after the other, or values of neurons or shares."""
+    if x.numel() == 0:
         return
-    shares = min(share_count(x.numel(), _GRAIN), count)
-    part = -(-count // shares)
-    if part > 64:
-        part = -(-part // 64) * 64
-    shares = -(-count // part)
-    block = min(block, part)
-
-    def call(share: int) -> None:
-        kernel(*arrays, share * part, min(count, (share + 1) * part), block, share)
-
-    run_shares(call, shares)
-
-
-def _steps(x: Tensor) -> Any:
-    """A numpy view [T, N] of a tensor whose steps lie one after the other; bfloat16 as its 16 bits."""
-    steps = x.shape[0]
-    count = x.numel() // steps
-    return _numpy(torch.as_strided(x, (steps, count), (count, 1)))
-
-
-def _flat(x: Tensor) -> Any:
-    """A numpy view [N] of a dense tensor, in storage order."""
-    return _numpy(torch.as_strided(x, (x.numel(),), (1,)))
-
-
-def _numpy(x: Tensor) -> Any:
-    x = x.detach()
-    return x.view(torch.int16).numpy().view(np.uint16) if x.dtype is torch.bfloat16 else x.numpy()
+    threads, shares, part = _shares(x)
+    head = (x.shape[0], x.numel() // x.shape[0], shares, part, min(block, part), 0)
+    arguments = (ctypes.c_int64 * (len(head) + len(arrays)))(*head, *(a.data_ptr() for a in arrays))
+    run_entry(entry, ctypes.addressof(arguments), min(threads, shares))
