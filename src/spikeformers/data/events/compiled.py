@@ -1,0 +1,112 @@
+"""Inner loops over events, compiled. Imported where they are first needed: numba takes a second to load."""
+
+import numpy as np
+from numba import njit
+
+
+@njit(cache=True)
+def decode_es(data: np.ndarray) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray], int]:
+    """Event Stream DVS bytes → (x, y, t, p), and where a last event is cut off (-1 if none is)."""
+    most = len(data) // 5 + 1
+    x, y = np.empty(most, np.int32), np.empty(most, np.int32)
+    t, p = np.empty(most, np.int64), np.empty(most, np.int8)
+    at, count, now = 0, 0, 0
+    while at < len(data):
+        step = data[at] >> 1
+        if step == 127:
+            if data[at] & 1 == 0:
+                now += 127
+            at += 1
+            continue
+        if at + 5 > len(data):
+            return (x[:count], y[:count], t[:count], p[:count]), at
+        now += step
+        x[count] = int(data[at + 1]) | int(data[at + 2]) << 8
+        y[count] = int(data[at + 3]) | int(data[at + 4]) << 8
+        t[count], p[count] = now, data[at] & 1
+        count += 1
+        at += 5
+    return (x[:count], y[:count], t[:count], p[:count]), -1
+
+
+@njit(cache=True)
+def decode_evt3(words: np.ndarray) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray], int]:
+    """EVT3 words → (x, y, t, p), and the position of a word without a known type (-1 if there is none)."""
+    most = 0
+    for word in words:
+        kind = word >> 12
+        if kind == 2:
+            most += 1
+        elif kind == 4 or kind == 5:
+            most += 12
+    x, y = np.empty(most, np.int32), np.empty(most, np.int32)
+    t, p = np.empty(most, np.int64), np.empty(most, np.int8)
+    count, row, base, polarity = 0, 0, 0, 0
+    low, high, loops = 0, -1, 0
+    for position, word in enumerate(words):
+        kind, value = word >> 12, int(word & 0xFFF)
+        if kind == 0:
+            row = value & 0x7FF
+        elif kind == 2:
+            x[count], y[count], p[count] = value & 0x7FF, row, value >> 11
+            t[count] = loops << 24 | max(high, 0) << 12 | low
+            count += 1
+        elif kind == 3:
+            base, polarity = value & 0x7FF, value >> 11
+        elif kind == 4 or kind == 5:
+            width = 12 if kind == 4 else 8
+            for bit in range(width):
+                if value >> bit & 1:
+                    x[count], y[count], p[count] = base + bit, row, polarity
+                    t[count] = loops << 24 | max(high, 0) << 12 | low
+                    count += 1
+            base += width
+        elif kind == 6:
+            low = value
+        elif kind == 8:
+            if high >= 0 and value < high - 2048:
+                loops += 1
+            high = value
+        elif kind not in (7, 10, 14, 15):
+            return (x[:count], y[:count], t[:count], p[:count]), position
+    return (x[:count], y[:count], t[:count], p[:count]), -1
+
+
+@njit(cache=True)
+def count_events(x: np.ndarray, y: np.ndarray, p: np.ndarray, edges: np.ndarray, out: np.ndarray) -> None:
+    """Add 1 at out[s, p, y, x] for every event of slice s = edges[s] … edges[s + 1]."""
+    for s in range(len(edges) - 1):
+        for i in range(edges[s], edges[s + 1]):
+            out[s, p[i], y[i], x[i]] += 1
+
+
+@njit(cache=True)
+def spread_events(x: np.ndarray, y: np.ndarray, p: np.ndarray, place: np.ndarray, out: np.ndarray) -> None:
+    """Add each event's sign to the two planes next to `place`, linearly."""
+    last = len(out) - 1
+    for i in range(len(x)):
+        sign = 1.0 if p[i] else -1.0
+        lower = min(int(place[i]), last)
+        share = place[i] - lower
+        out[lower, 0, y[i], x[i]] += sign * (1.0 - share)
+        if share > 0.0:
+            out[lower + 1, 0, y[i], x[i]] += sign * share
+
+
+@njit(cache=True)
+def decay_events(
+    x: np.ndarray,
+    y: np.ndarray,
+    t: np.ndarray,
+    p: np.ndarray,
+    edges: np.ndarray,
+    ends: np.ndarray,
+    tau: float,
+    out: np.ndarray,
+) -> None:
+    """out[s, p, y, x] = exp(-(ends[s] - t_last)/tau), with t_last of the latest event there before edges[s + 1]."""
+    latest = np.full(out.shape[1:], -np.inf)
+    for s in range(len(edges) - 1):
+        for i in range(edges[s], edges[s + 1]):
+            latest[p[i], y[i], x[i]] = t[i]
+        out[s] = np.exp((latest - ends[s]) / tau)

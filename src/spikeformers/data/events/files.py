@@ -1,0 +1,98 @@
+"""Samples that are event recordings on disk, read and turned into tensors when asked for."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from spikeformers.core.errors import DataError
+from spikeformers.data.events.array import Recording, check_within
+from spikeformers.data.events.representation import RepresentationConfig, rescale
+from spikeformers.data.samples import Indices, Samples, as_indices
+
+Reader = Callable[[Path], Recording]
+
+
+@dataclass(frozen=True)
+class EventFile:
+    """One sample: a file or the part start ≤ t < stop (µs) of it, and its label."""
+
+    path: Path
+    label: int
+    start: int | None = None
+    stop: int | None = None
+
+
+@dataclass(frozen=True)
+class EventView:
+    """How a recording becomes a tensor.
+
+    Attributes:
+        height, width: of the sensor.
+        size: side of the square that events are put on.
+        representation: what is made of them.
+    """
+
+    height: int
+    width: int
+    size: int
+    representation: RepresentationConfig
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(T, P, size, size)."""
+        return self.representation.shape(self.size, self.size)
+
+    def tensor(self, recording: Recording, origin: str) -> Tensor:
+        """The tensor of one recording.
+
+        Raises:
+            DataError: the recording is empty or leaves the sensor.
+        """
+        if not len(recording.events):
+            raise DataError(f"{origin}: an empty recording; a sample needs at least one event")
+        check_within(recording.events, self.height, self.width, origin)
+        placed = rescale(recording.events, self.height, self.width, self.size)
+        return self.representation.represent(placed, self.size, self.size)
+
+
+class EventFiles(Samples):
+    """Recordings as tensors [n, T, P, H, W], counts as they are.
+
+    Args:
+        items: the samples.
+        read: reader of their format.
+        view: how they become tensors.
+    """
+
+    def __init__(self, items: Sequence[EventFile], read: Reader, view: EventView) -> None:
+        self._items, self._read, self._view = list(items), read, view
+        self._labels = torch.tensor([item.label for item in items], dtype=torch.int64)
+        self._last: tuple[Path, Recording] | None = None  # the long file that the latest part came from
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def inputs(self, indices: Indices) -> Tensor:
+        return torch.stack([self._one(self._items[i]) for i in as_indices(indices).tolist()])
+
+    def targets(self, indices: Indices) -> Tensor:
+        return self._labels[as_indices(indices)]
+
+    def name(self, index: int) -> str:
+        item = self._items[index]
+        place = "/".join(item.path.parts[-3:])
+        return place if item.start is None else f"{place}#{item.start}-{item.stop}"
+
+    def _one(self, item: EventFile) -> Tensor:
+        if item.start is None and item.stop is None:
+            return self._view.tensor(self._read(item.path), str(item.path))
+        if self._last is None or self._last[0] != item.path:
+            self._last = (item.path, self._read(item.path))
+        whole = self._last[1].events
+        first = int(whole["t"].searchsorted(item.start)) if item.start is not None else 0
+        last = int(whole["t"].searchsorted(item.stop)) if item.stop is not None else len(whole)
+        recording = Recording(whole[first:last])
+        return self._view.tensor(recording, str(item.path))
