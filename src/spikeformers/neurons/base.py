@@ -16,7 +16,7 @@ from spikeformers.core.carry import State, Stateful, check_state
 from spikeformers.core.config import Config
 from spikeformers.core.errors import ConfigError, ShapeError
 from spikeformers.core.registry import Registry
-from spikeformers.kernels.scan import Definition, scan
+from spikeformers.kernels.scan import Definition, register_definition, scan
 from spikeformers.neurons.surrogate import SurrogateConfig
 
 NEURONS: Registry["NeuronConfig"] = Registry("neuron", "spikeformers.neurons")
@@ -109,7 +109,7 @@ class Neuron(Stateful):
         self.axis = axis
         self.backend: str = "auto"
         """Kernel backend: auto, reference, cpu or triton; one that cannot run raises."""
-        self._definition = config.definition()
+        self._definition = register_definition(config.definition())
         for name, value in config.parameters().items():
             if config.per_channel() and channels is None:
                 raise ConfigError(f"{config.family} has one {name!r} per channel; build it with channels=")
