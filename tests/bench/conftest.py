@@ -8,7 +8,13 @@ from typing import Any
 
 import pytest
 
-PATHS = ["stem.0.neuron", "stem.1.neuron", "blocks.0.attention.q.neuron", "blocks.0.attention.k.neuron", "blocks.0.mlp.0.neuron"]
+PATHS = [
+    "stem.0.neuron",
+    "stem.1.neuron",
+    "blocks.0.attention.q.neuron",
+    "blocks.0.attention.k.neuron",
+    "blocks.0.mlp.0.neuron",
+]
 STEPS = 4
 DIGIT = [
     [0, 0, 5, 13, 9, 1, 0, 0], [0, 0, 13, 15, 10, 15, 5, 0], [0, 3, 15, 2, 0, 11, 8, 0], [0, 4, 12, 0, 0, 8, 8, 0],
@@ -34,7 +40,13 @@ def _metrics() -> list[dict[str, Any]]:
         for split, lag in (("train", 0.0), ("val", 0.03)):
             loss = 2.3 * math.exp(-epoch / 3) + lag
             rows.append(
-                {"step": 20 * (epoch + 1), "epoch": epoch, "split": split, "loss": loss, "accuracy": 1 - 0.9 * loss / 2.4}
+                {
+                    "step": 20 * (epoch + 1),
+                    "epoch": epoch,
+                    "split": split,
+                    "loss": loss,
+                    "accuracy": 1 - 0.9 * loss / 2.4,
+                }
             )
     return rows
 
@@ -64,11 +76,22 @@ def _energy() -> dict[str, Any]:
         "firing_rate": 0.139,
         "layers": layers,
         "conventions": [
-            {"name": "measured", "mj": 0.0101, "assumption": "each layer priced by what its input was: spikes or real values"},
-            {"name": "all accumulates", "mj": 0.0072, "assumption": "every layer counted as spike-driven, the first too"},
+            {
+                "name": "measured",
+                "mj": 0.0101,
+                "assumption": "each layer priced by what its input was: spikes or real values",
+            },
+            {
+                "name": "all accumulates",
+                "mj": 0.0072,
+                "assumption": "every layer counted as spike-driven, the first too",
+            },
             {"name": "dense", "mj": 0.14, "assumption": "no sparsity: T times the operations of the twin"},
         ],
-        "assumptions": ["45 nm, 0.9 V: 4.6 pJ per multiply-accumulate, 0.9 pJ per accumulate", "memory traffic is not counted"],
+        "assumptions": [
+            "45 nm, 0.9 V: 4.6 pJ per multiply-accumulate, 0.9 pJ per accumulate",
+            "memory traffic is not counted",
+        ],
     }
 
 

@@ -13,7 +13,7 @@ Points = Sequence[tuple[float, float]]
 
 _WIDTH, _HEIGHT = 380, 236
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 52, 14, 30
-_RASTER_HEIGHT, _RASTER_ROWS, _STEP_WIDTH = 168, 84, 20
+_RASTER_HEIGHT, _RASTER_ROWS, _STEP_WIDTH = 132, 66, 20
 
 
 def ticks(low: float, high: float, wanted: int = 4) -> list[float]:
@@ -28,7 +28,13 @@ def ticks(low: float, high: float, wanted: int = 4) -> list[float]:
 
 
 def line_chart(
-    series: Mapping[str, Points], *, title: str, percent: bool = False, mark: float | None = None, mark_label: str = ""
+    series: Mapping[str, Points],
+    *,
+    title: str,
+    percent: bool = False,
+    whole: bool = False,
+    mark: float | None = None,
+    mark_label: str = "",
 ) -> str:
     """Curves with their names at their ends.
 
@@ -36,6 +42,7 @@ def line_chart(
         series: name → points; the name is also the class of the curve (`curve-train`, `curve-val`).
         title: what is shown, for screen readers.
         percent: whether y is a fraction to be labeled in percent.
+        whole: whether the axis ends at 1, else it begins at 0.
         mark: an x to point out with a vertical line.
         mark_label: what the line means.
     """
@@ -46,7 +53,7 @@ def line_chart(
     xs = [x for points in shown.values() for x, _ in points]
     ys = [y for points in shown.values() for _, y in points]
     x_low, x_high = min(xs), max(max(xs), min(xs) + 1e-9)
-    y_low, y_high = _range(min(ys), max(ys), percent)
+    y_low, y_high = _range(min(ys), max(ys), whole)
 
     def px(x: float) -> float:
         return _LEFT + (x - x_low) / (x_high - x_low) * (_WIDTH - _LEFT - _RIGHT)
@@ -59,13 +66,13 @@ def line_chart(
         text = f"{100 * y:g} %" if percent else f"{y:g}"
         parts.append(f'<path class="grid" d="M{_LEFT} {py(y):.1f}H{_WIDTH - _RIGHT}"/>')
         parts.append(f'<text class="tick" x="{_LEFT - 6}" y="{py(y) + 3.5:.1f}" text-anchor="end">{text}</text>')
-    for x in ticks(x_low, x_high):
+    for x in sorted({float(round(x)) for x in ticks(x_low, x_high)} & {x for x in xs if x == round(x)} or {x_high}):
         parts.append(f'<text class="tick" x="{px(x):.1f}" y="{_HEIGHT - 12}" text-anchor="middle">{x:g}</text>')
     parts.append(f'<text class="tick" x="{_WIDTH - _RIGHT + 8}" y="{_HEIGHT - 12}">epoch</text>')
     if mark is not None and x_low <= mark <= x_high:
         side, shift = ("end", -4) if px(mark) > _WIDTH / 2 else ("start", 4)
         low = _HEIGHT - _BOTTOM
-        label_y = low - 8 if percent else _TOP + 8
+        label_y = low - 8 if whole else _TOP + 8
         parts.append(f'<path class="mark" d="M{px(mark):.1f} {_TOP}V{low}"/>')
         parts.append(
             f'<text class="tick" x="{px(mark) + shift:.1f}" y="{label_y}" text-anchor="{side}">{escape(mark_label)}</text>'
@@ -85,9 +92,9 @@ def line_chart(
     return "".join(parts)
 
 
-def _range(low: float, high: float, percent: bool) -> tuple[float, float]:
-    """Axis limits on round numbers; fractions end at 1 and losses begin at 0."""
-    if percent:
+def _range(low: float, high: float, whole: bool) -> tuple[float, float]:
+    """Axis limits on round numbers."""
+    if whole:
         return min(math.floor(low * 10) / 10, 0.9), 1.0
     top = ticks(0.0, high)[-1]
     step = ticks(0.0, high)[1] if len(ticks(0.0, high)) > 1 else max(high, 1e-9)

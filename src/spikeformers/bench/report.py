@@ -70,7 +70,8 @@ def render(record: RunRecord) -> str:
         rates=_rates(record.analysis["firing_rates"]),
         steps=max((len(rates) for rates in record.analysis["firing_rates"].values()), default=0),
         energy=_energy(record.energy),
-        raster={name: Markup(value) if "svg" in str(value)[:5] else value for name, value in _raster(record).items()},
+        memory=_memory(record.energy),
+        raster=_raster(record),
         confusion=_confusion(record.analysis),
         config=Markup(_highlighted(record.config_text)),
         machine=list(_flat(record.machine)),
@@ -125,23 +126,24 @@ def _curves(record: RunRecord) -> list[str]:
     mark = None if best is None else best + 1.0
 
     def points(split: str, key: str) -> list[tuple[float, float]]:
-        found = {
-            row["step"]: float(row[key]) for row in rows if row.get("split") == split and key in row and "step" in row
-        }
-        return [(step * epochs / steps, value) for step, value in sorted(found.items())]
+        found = {row["step"]: row[key] for row in rows if row.get("split") == split and row.get(key) is not None}
+        return [(round(step * epochs / steps, 6), value) for step, value in sorted(found.items())]
 
     drawings = []
-    for key, title, percent in (
-        ("accuracy", "Accuracy", True),
-        ("loss", "Loss", False),
-        ("firing_rate", "Firing rate", False),
-    ):
+    for key, title in (("accuracy", "Accuracy"), ("loss", "Loss"), ("firing_rate", "Firing rate")):
         series = {split: points(split, key) for split in ("train", "val")}
         if any(series.values()):
             label = f"{title} of the training and validation splits by epoch"
-            svg = charts.line_chart(series, title=label, percent=percent, mark=mark, mark_label="best")
+            svg = charts.line_chart(
+                series, title=label, percent=key != "loss", whole=key == "accuracy", mark=mark, mark_label="best"
+            )
             drawings.append(f"<figure><figcaption>{title}</figcaption>{svg}</figure>")
     return drawings
+
+
+def _layer(path: str) -> str:
+    """A neuron's path without what all of them end in."""
+    return path.removesuffix(".neuron") or path
 
 
 def _rates(firing_rates: Mapping[str, Sequence[float]]) -> list[dict[str, Any]]:
@@ -150,7 +152,7 @@ def _rates(firing_rates: Mapping[str, Sequence[float]]) -> list[dict[str, Any]]:
     peak = max([rate for rates in firing_rates.values() for rate in rates] or [1e-9]) or 1e-9
     return [
         {
-            "path": path,
+            "path": _layer(path),
             "mean": means[path],
             "width": f"{100 * means[path] / top:.1f}",
             "steps": [{"rate": rate, "shade": f"{100 * rate / peak:.0f}"} for rate in rates],
@@ -185,6 +187,27 @@ def _energy(energy: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _memory(energy: Mapping[str, Any]) -> dict[str, Any]:
+    """Variants of the network and its twin against levels of memory, where the assessment has them."""
+    variants, levels = energy.get("variants", []), list(energy.get("levels", {}))
+    columns = [[row["op_mj"] for row in variants], *([row["total_mj"][name] for row in variants] for name in levels)]
+    least = [min(column, default=0.0) for column in columns]
+    return {
+        "levels": [name.replace("_", " ") for name in levels],
+        "rows": [
+            {
+                "name": row["name"],
+                "assumption": row["assumption"],
+                "cells": [
+                    {"mj": column[i], "least": column[i] == low} for column, low in zip(columns, least, strict=True)
+                ],
+            }
+            for i, row in enumerate(variants)
+        ],
+        "verdict": [str(line) for line in energy.get("verdict", [])],
+    }
+
+
 def _places(values: Sequence[float]) -> list[str]:
     """Where each value stands between the least and the greatest on a logarithmic axis, in percent."""
     logs = [math.log10(value) if value > 0 else None for value in values]
@@ -198,7 +221,7 @@ def _raster(record: RunRecord) -> dict[str, Any]:
     classes = record.analysis["classes"]
     target, prediction = str(classes[shown["target"]]), str(classes[shown["prediction"]])
     panels = [
-        {"path": path, "size": shown["sizes"][path], "fired": sum(map(len, fired)),
+        {"path": _layer(path), "size": shown["sizes"][path], "fired": sum(map(len, fired)),
          "svg": charts.raster(fired, shown["sizes"][path], title=f"Spikes of {path}: a column per step")}
         for path, fired in shown["layers"].items()
     ]  # fmt: skip
