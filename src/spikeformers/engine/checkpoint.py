@@ -74,8 +74,8 @@ def save_weights(path: Path, weights: Mapping[str, Tensor], facts: Mapping[str, 
     """
     from safetensors.torch import save as to_bytes
 
-    metadata = {"format": "pt", "kind": FORMAT, **{name: json.dumps(value) for name, value in facts.items()}}
-    data = to_bytes({name: tensor.contiguous() for name, tensor in weights.items()}, metadata)
+    # One key only: the library writes several in a random order, and equal weights should be equal files.
+    data = to_bytes({name: tensor.contiguous() for name, tensor in weights.items()}, {FORMAT: json.dumps(dict(facts))})
     with replacing(path) as file:
         file.write(data)
 
@@ -96,12 +96,15 @@ def load_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a mapping)
     except (SafetensorError, OSError, ValueError) as error:
         raise CheckpointError(f"{path} is not a whole safetensors file ({error}); restore it from a copy") from None
-    if metadata.pop("kind", None) != FORMAT:
+    if FORMAT not in metadata:
         raise CheckpointError(f"{path} was not written by a run of ours: its metadata lacks the run's configuration")
     try:
-        return weights, {name: json.loads(value) for name, value in metadata.items() if name != "format"}
+        facts = json.loads(metadata[FORMAT])
     except json.JSONDecodeError as error:
         raise CheckpointError(f"{path} has broken metadata ({error}); restore it from a copy") from None
+    if not isinstance(facts, dict):
+        raise CheckpointError(f"{path} has broken metadata (not a mapping); restore it from a copy")
+    return weights, facts
 
 
 def split_weights(weights: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:

@@ -1,0 +1,165 @@
+"""Exact resume: whatever interrupts a run, its end is bit by bit the same."""
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from spikeformers.core.errors import ConfigError
+from spikeformers.engine import files
+from spikeformers.engine.config import RunConfig
+from spikeformers.engine.run import train
+from spikeformers.engine.stop import Interrupted
+
+pytestmark = pytest.mark.usefixtures("cheap_energy")
+
+Same = Callable[[Path, Path], None]
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nobody catches it, nothing is saved because of it."""
+
+
+def killing(wanted: Callable[[dict[str, Any]], bool]) -> Callable[[dict[str, Any]], None]:
+    def on_event(event: dict[str, Any]) -> None:
+        if wanted(event):
+            raise Killed
+
+    return on_event
+
+
+@pytest.mark.parametrize(("step", "batch"), [(1, "mid-epoch"), (3, "epoch boundary"), (4, "mid-epoch, second epoch")])
+def test_killed_at_a_step_and_resumed_ends_the_same(
+    tiny: RunConfig, finished: Path, tmp_path: Path, assert_same_run: Same, step: int, batch: str
+) -> None:
+    with pytest.raises(Killed):
+        train(tiny, tmp_path, on_event=killing(lambda e: e["kind"] == "step" and e["step"] == step + 1))
+    train(tiny, tmp_path, resume=True)
+    assert_same_run(tmp_path, finished)
+
+
+@pytest.mark.parametrize("phase", ["train", "test", "energy"])
+def test_killed_between_phases_and_resumed_ends_the_same(
+    tiny: RunConfig, finished: Path, tmp_path: Path, assert_same_run: Same, phase: str
+) -> None:
+    with pytest.raises(Killed):
+        train(tiny, tmp_path, on_event=killing(lambda e: e.get("phase") == phase))
+    train(tiny, tmp_path, resume=True)
+    assert_same_run(tmp_path, finished)
+
+
+@pytest.mark.parametrize("victim", ["best.safetensors", "last.ckpt", "metrics.jsonl"])
+@pytest.mark.parametrize("after", [False, True], ids=["before its rename", "after its rename"])
+def test_killed_around_any_file_and_resumed_ends_the_same(
+    tiny: RunConfig,
+    finished: Path,
+    tmp_path: Path,
+    assert_same_run: Same,
+    monkeypatch: pytest.MonkeyPatch,
+    victim: str,
+    after: bool,
+) -> None:
+    real, seen = os.replace, []
+
+    def replace(source: Path, target: Path) -> None:
+        seen.append(target.name)
+        # The second writing of files that are written often: there is a former one by then.
+        due = target.name == victim and seen.count(victim) == (2 if victim in ("last.ckpt", "metrics.jsonl") else 1)
+        if due and not after:
+            raise Killed
+        real(source, target)
+        if due:
+            raise Killed
+
+    monkeypatch.setattr(files.os, "replace", replace)
+    with pytest.raises(Killed):
+        train(tiny, tmp_path)
+    monkeypatch.undo()
+    train(tiny, tmp_path, resume=True)
+    assert_same_run(tmp_path, finished)
+
+
+def test_interrupted_twice_and_resumed_ends_the_same(
+    tiny: RunConfig, finished: Path, tmp_path: Path, assert_same_run: Same
+) -> None:
+    for step in (2, 5):
+        with pytest.raises(Killed):
+            train(tiny, tmp_path, resume=True, on_event=killing(lambda e, s=step: e.get("step") == s))  # type: ignore[misc]
+    train(tiny, tmp_path, resume=True)
+    assert_same_run(tmp_path, finished)
+
+
+def _run_until_killed(config: RunConfig, folder: Path, steps: Any) -> None:
+    torch.set_num_threads(1)
+    train(config, folder, resume=True, on_event=lambda e: steps.put(e["step"]) if e["kind"] == "step" else None)
+
+
+def test_a_process_killed_for_real_and_resumed_ends_the_same(
+    tiny: RunConfig, finished: Path, tmp_path: Path, assert_same_run: Same
+) -> None:
+    context = multiprocessing.get_context("spawn")
+    steps = context.SimpleQueue()
+    process = context.Process(target=_run_until_killed, args=(tiny, tmp_path, steps))
+    process.start()
+    while steps.get() < 2:
+        assert process.is_alive()
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGKILL)
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+    train(tiny, tmp_path, resume=True)
+    assert_same_run(tmp_path, finished)
+
+
+def test_ctrl_c_saves_says_how_to_go_on_and_ends_the_same(
+    tiny: RunConfig, finished: Path, tmp_path: Path, assert_same_run: Same
+) -> None:
+    rare = tiny.but(train=tiny.train.but(checkpoint_steps=1000))
+
+    def press(event: dict[str, Any]) -> None:
+        if event["kind"] == "step" and event["step"] == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(Interrupted, match=r"saved after step \d.*--resume"):
+        train(rare, tmp_path, on_event=press)
+    assert signal.getsignal(signal.SIGINT) is before
+    seen: list[int] = []
+    train(rare, tmp_path, resume=True, on_event=lambda e: seen.append(e["step"]) if e["kind"] == "step" else None)
+    assert min(seen) >= 4
+    assert (tmp_path / "metrics.jsonl").read_bytes() == (finished / "metrics.jsonl").read_bytes()
+
+
+def test_ctrl_c_during_validation_is_granted_at_the_end_of_the_epoch(tiny: RunConfig, tmp_path: Path) -> None:
+    def press(event: dict[str, Any]) -> None:
+        if event["kind"] == "epoch":
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(Interrupted, match="after epoch 1"):
+        train(tiny, tmp_path, on_event=press)
+
+
+def test_a_folder_with_a_run_is_refused_with_the_way_out(tiny: RunConfig, finished: Path) -> None:
+    with pytest.raises(ConfigError, match=r"already holds a run.*--resume, or choose another folder"):
+        train(tiny, finished)
+
+
+def test_resuming_with_another_configuration_names_the_fields(tiny: RunConfig, finished: Path, tmp_path: Path) -> None:
+    changed = tiny.but(optim=tiny.optim.but(lr=0.5), train=tiny.train.but(epochs=9))
+    with pytest.raises(ConfigError, match=r"optim\.lr: 0\.5 instead of 0\.001; train\.epochs: 9 instead of 2"):
+        train(changed, finished, resume=True)
+    with pytest.raises(Killed):
+        train(tiny, tmp_path, on_event=killing(lambda e: e.get("step") == 2))
+    with pytest.raises(ConfigError, match=r"train\.epochs"):
+        train(changed, tmp_path, resume=True)
+
+
+def test_resuming_a_finished_run_returns_its_results(tiny: RunConfig, finished: Path) -> None:
+    before = (finished / "results.json").stat().st_mtime_ns
+    assert train(tiny, finished, resume=True)["test/accuracy"] >= 0
+    assert (finished / "results.json").stat().st_mtime_ns == before
