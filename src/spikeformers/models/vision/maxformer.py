@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import ClassVar, Literal, Self
 
 import torch
@@ -139,7 +140,7 @@ class MaxFormer(SpikingModel):
         widths, neuron = config.widths, config.neuron
         self.embeds = nn.ModuleList([_stem(config.stem_stride, config.in_channels, widths[0], neuron)])
         self.stages = nn.ModuleList()
-        for before, width in zip(widths, widths[1:], strict=False):
+        for before, width in pairwise(widths):
             self.embeds.append(max_embed(before, width, neuron))
         for depth, width, reach in zip(config.depths, widths, config.reach, strict=False):
             self.stages.append(nn.Sequential(*(_conv_block(config, width, reach) for _ in range(depth))))

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import ClassVar, Literal, Self
 
 import torch
@@ -130,7 +131,7 @@ class MSQKFormer(SpikingModel):
         super().__init__(config)
         widths, neuron = config.widths, config.neuron
         self.embeds = nn.ModuleList([_stem(config.stem_stride, config.in_channels, widths[0], neuron)])
-        for before, width in zip(widths, widths[1:], strict=False):
+        for before, width in pairwise(widths):
             self.embeds.append(_between(before, width, config.early_pool, neuron))
         self.stages = nn.ModuleList(
             [

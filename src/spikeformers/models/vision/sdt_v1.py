@@ -28,7 +28,10 @@ _EVENTS = {"img_size": 64, "in_channels": 2, "timesteps": 10, "event_pooling": T
 @MODELS.register(
     "sdt_v1",
     variants={
-        "sdt_v1_tiny": {**_CIFAR, **_EVENTS, "img_size": 32, "dim": 64, "depth": 1, "timesteps": 4, "mlp_ratio": 2.0},
+        "sdt_v1_tiny": {
+            **(_CIFAR | _EVENTS),
+            **{"img_size": 32, "pools": "1111", "dim": 64, "depth": 1, "timesteps": 4, "mlp_ratio": 2.0},
+        },
         "sdt_v1_2_256": {**_CIFAR, "dim": 256},
         "sdt_v1_2_512": {**_CIFAR, "dim": 512},
         "sdt_v1_2_256_events": {**_CIFAR, **_EVENTS, "dim": 256},

@@ -1,0 +1,1 @@
+"""Models for event cameras, one family per file."""
