@@ -3,7 +3,6 @@
 Nothing is declared by the model. Module paths come from hooks that exist only inside the context.
 """
 
-import functools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -15,7 +14,6 @@ from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_mod
 from spikeformers.core.errors import ConfigError, ShapeError
 from spikeformers.energy.equations import update_primitives
 from spikeformers.energy.meter import Meter
-from spikeformers.energy.neurobench import static_metrics
 from spikeformers.energy.operators import Recorder
 from spikeformers.energy.rows import Firing, Pass, Row
 from spikeformers.neurons import NeuronConfig
@@ -97,7 +95,6 @@ class _Counter(TorchDispatchMode):
             self.handles.append(module.register_forward_pre_hook(self._enter(name, module, neuron), with_kwargs=True))
             self.handles.append(module.register_forward_hook(self._leave(name, module, neuron), always_call=True))
         self.meter.spiking = self.spiking
-        self.meter.static = static_metrics(self.model)
         self.recorder.weights.pin(self.model)
 
     def detach(self) -> None:
@@ -107,7 +104,6 @@ class _Counter(TorchDispatchMode):
         object.__delattr__(self.model, "_energy_counter")
 
     def _enter(self, path: str, module: nn.Module, neuron: NeuronConfig | None) -> Callable[..., None]:
-        @_unseen
         def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             x = next((a for a in (*args, *kwargs.values()) if isinstance(a, Tensor)), None)
             self.scopes.append(path)
@@ -115,23 +111,25 @@ class _Counter(TorchDispatchMode):
             if len(self.scopes) == 1:
                 self._begin(x)
             if neuron is not None and neuron.spiking and x is not None:
-                self._meet_neuron(x)
+                with _unseen():
+                    self._meet_neuron(x)
             if isinstance(module, Neuron):
                 self.closed += 1
 
         return hook
 
     def _leave(self, path: str, module: nn.Module, neuron: NeuronConfig | None) -> Callable[..., None]:
-        @_unseen
         def hook(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
             if isinstance(module, Neuron):
                 self.closed -= 1
-            if neuron is not None and isinstance(output, Tensor):
-                self._record_neuron(path, module, neuron, output)
+            if neuron is not None and neuron.spiking and isinstance(output, Tensor):
+                with _unseen():
+                    self._record_neuron(path, module, output)
             self.scopes.pop()
             self.recorder.path = self.scopes[-1] if self.scopes else ""
             if not self.scopes:
-                self._end(finished=output is not None)
+                with _unseen():
+                    self._end(finished=output is not None)
 
         return hook
 
@@ -152,9 +150,7 @@ class _Counter(TorchDispatchMode):
             self.recorder.settle(self.given[0] or x.shape[0])
             self.recorder.fired = True
 
-    def _record_neuron(self, path: str, module: nn.Module, neuron: NeuronConfig, y: Tensor) -> None:
-        if not neuron.spiking:
-            return
+    def _record_neuron(self, path: str, module: nn.Module, y: Tensor) -> None:
         now = self.recorder.now
         operand, units, nonzeros = self.recorder.measure(y)
         rates = [u * operand.scale / (y.numel() / len(units)) for u in units]
@@ -187,15 +183,11 @@ class _Counter(TorchDispatchMode):
         return out
 
 
-def _unseen(hook: Callable[..., None]) -> Callable[..., None]:
-    """Keep a hook's own arithmetic out of the counts and of the graph."""
-
-    @functools.wraps(hook)
-    def wrapped(*args: Any) -> None:
-        with _disable_current_modes(), torch.no_grad():
-            hook(*args)
-
-    return wrapped
+@contextmanager
+def _unseen() -> Iterator[None]:
+    """Keep the counter's own arithmetic out of the counts and of the graph."""
+    with _disable_current_modes(), torch.no_grad():
+        yield
 
 
 def _composite(func: Any) -> bool:

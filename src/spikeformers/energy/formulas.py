@@ -74,7 +74,7 @@ def unit_sums(x: Tensor, operand: Operand, dims: tuple[int, ...]) -> tuple[Tenso
     if operand.kind == "binary":
         total = _sum(x, dims, wide)
         return total, total
-    nonzero = _sum((x != 0).to(wide), dims, wide)
+    nonzero = _sum(x.sign().abs_() if x.is_floating_point() else (x != 0), dims, wide)
     if operand.kind == "analog":
         return nonzero, nonzero
     if operand.kind == "ternary":

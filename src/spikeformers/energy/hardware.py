@@ -1,5 +1,6 @@
 """What an operation and a bit moved cost, in picojoules, each table with its source. No counts here."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -144,7 +145,84 @@ STEP = PriceTable(
     notes=(*_DERIVED, "one memory price for every level"),
 )
 
-TABLES: dict[str, PriceTable] = {table.name: table for table in (HOROWITZ_45NM, STEP)}
+JOUPPI_7NM = PriceTable(
+    name="jouppi_7nm",
+    source="Jouppi et al., Ten lessons from three generations shaped Google's TPUv4i, ISCA 2021, table 2 (7 nm)",
+    formats={
+        "fp32": _arithmetic(0.38, 1.31, 0.007),
+        "fp16": _arithmetic(0.16, 0.34, 0.007),
+        "bf16": _arithmetic(0.11, 0.21, 0.007),
+        "int32": _arithmetic(0.03, 1.48, 0.007),
+        "int8": _arithmetic(0.007, 0.07, 0.007),
+        "int8_acc32": _arithmetic(0.007, 0.07, 0.007, accumulate=0.03),
+    },
+    levels={"sram_8kb": 7.5 / 64, "sram_32kb": 8.5 / 64, "sram_1mb": 14 / 64, "hbm2": 350 / 64, "dram": 1300 / 64},
+    notes=(*_DERIVED, "HBM2 at the middle of the published 250 to 450 pJ per 64 bits"),
+)
+
+
+def _between(name: str, share: float) -> PriceTable:
+    """A table on the geometric line between 45 nm (share 0) and 7 nm (share 1), for the entries both have."""
+
+    def mix(a: Mapping[str, float], b: Mapping[str, float]) -> dict[str, float]:
+        return {key: a[key] ** (1 - share) * b[key] ** share for key in a if key in b}
+
+    old, new = HOROWITZ_45NM, JOUPPI_7NM
+    return PriceTable(
+        name=name,
+        source="interpolated: geometric mean of horowitz_45nm and jouppi_7nm by log node size; no measured source",
+        formats={number: mix(old.formats[number], new.formats[number]) for number in old.formats},
+        levels=mix(old.levels, new.levels),
+        notes=(*_DERIVED, "an estimate between two published nodes"),
+    )
+
+
+INTERPOLATED_28NM = _between("interpolated_28nm", math.log(45 / 28) / math.log(45 / 7))
+
+
+def _per_synaptic_operation(name: str, pj: float, source: str) -> PriceTable:
+    """A chip of which only the energy of a synaptic operation is published; memory and neurons are in that figure."""
+    included = dict.fromkeys(("add", "compare", "select", "shift", "mul", "and"), 0.0)
+    return PriceTable(
+        name=name,
+        source=source,
+        formats={"fp32": {"ac": pj, **included}},
+        notes=(
+            "one published figure for each synaptic operation; neuron updates and memory are taken to be in it",
+            "operations that the chip does not have (analog multiply-accumulates) have no price and are left out",
+        ),
+    )
+
+
+_SENECA = "as collected in Tang et al., SENECA, Frontiers in Neuroscience 2023, table 3"
+
+CHIPS = (
+    _per_synaptic_operation(
+        "loihi", 23.6, f"Loihi: 23.6 pJ per synaptic operation; Davies et al., IEEE Micro 2018, {_SENECA}"
+    ),
+    _per_synaptic_operation(
+        "truenorth", 2.5, f"TrueNorth: 2.5 pJ per synaptic operation; Akopyan et al., TCAD 2015, {_SENECA}"
+    ),
+    _per_synaptic_operation(
+        "truenorth_2014", 26.0, "TrueNorth: 26 pJ per synaptic event; Merolla et al., Science 2014"
+    ),
+    _per_synaptic_operation(
+        "spinnaker", 45.0, f"SpiNNaker: 45 pJ per synaptic operation; Stromatias et al., 2013, {_SENECA}"
+    ),
+    _per_synaptic_operation(
+        "spinnaker2", 10.0, f"SpiNNaker2: 10 pJ per synaptic operation; Höppner et al., 2021, {_SENECA}"
+    ),
+    _per_synaptic_operation("seneca", 2.8, f"SENECA: 2.8 pJ per synaptic operation; {_SENECA}"),
+    _per_synaptic_operation(
+        "tianjic", 1.54, f"Tianjic: 1.54 pJ per synaptic operation; Deng et al., JSSC 2020, {_SENECA}"
+    ),
+    _per_synaptic_operation("odin", 12.7, f"ODIN: 12.7 pJ per synaptic operation; Frenkel et al., 2018, {_SENECA}"),
+)
+"""Chips by their published figure. Loihi 2 and Speck are left out: no figure per synaptic operation is published."""
+
+TABLES: dict[str, PriceTable] = {
+    table.name: table for table in (HOROWITZ_45NM, STEP, INTERPOLATED_28NM, JOUPPI_7NM, *CHIPS)
+}
 """The tables that are shipped, by name."""
 
 

@@ -16,7 +16,7 @@ class Meter:
         model: name of the model's class.
         passes: one for each call of the model, in order.
         spiking: whether the model holds a spiking neuron at all.
-        static: facts of the model itself, under NeuroBench's names.
+        static: facts of the model itself, under NeuroBench's names; filled by `assess`.
     """
 
     model: str

@@ -19,7 +19,7 @@ from spikeformers.energy.formulas import (
     product_macs,
     unit_sums,
 )
-from spikeformers.energy.operands import Operand, classify
+from spikeformers.energy.operands import KINDS, Operand, classify
 from spikeformers.energy.rows import Pass, Row
 
 
@@ -114,6 +114,10 @@ class Recorder:
         operand = classify(x, scaled=self.fired)
         self._recent = [*self._recent[-3:], (key, x, operand)]
         return operand
+
+    def nonzeros(self, x: Tensor, operand: Operand) -> float:
+        """Non-zero elements of a spike tensor."""
+        return float(unit_sums(x.reshape(1, -1), operand, (1,))[1])
 
     def measure(self, y: Tensor) -> tuple[Operand, list[float], list[float]]:
         """Kind of a neuron's output [T, ...], its unit spikes and its non-zero elements by step."""
@@ -339,7 +343,7 @@ def _norm(r: Recorder, path: str, args: tuple[Any, ...], kwargs: dict[str, Any],
 
 
 def _two_terms(r: Recorder, path: str, args: tuple[Any, ...], kwargs: dict[str, Any], out: Tensor) -> None:
-    """a + b: a residual where both are activations; spikes are added only where they are."""
+    """a + b: a residual where both are activations; spikes (the plainer of two kinds) are added only where they are."""
     a, b = args[0], args[1] if len(args) > 1 else kwargs["other"]
     if not isinstance(a, Tensor) or not isinstance(b, Tensor) or a.dim() == 0 or b.dim() == 0:
         r._elementwise(path, "scale", {"add": 1}, out.numel(), out)
@@ -349,11 +353,12 @@ def _two_terms(r: Recorder, path: str, args: tuple[Any, ...], kwargs: dict[str, 
         return
     row = Row(path, "residual", "analog", calls=1, outputs=out.numel(), elements=out.numel())
     adds = float(out.numel())
-    for term in (a, b):
-        operand = r.operand(term)
-        if operand.spikes:
+    operands = [(r.operand(term), term) for term in (a, b)]
+    simplest = min((o.kind for o, _ in operands), key=KINDS.index)
+    for operand, term in operands:
+        if operand.spikes and operand.kind == simplest:
             row.operand = operand.kind
-            adds = min(adds, float(torch.count_nonzero(term)) * out.numel() / term.numel())
+            adds = min(adds, r.nonzeros(term, operand) * out.numel() / term.numel())
     row.nonzeros = row.units = adds
     row.add({"add": 1}, adds)
     r.now.put(row)
@@ -393,8 +398,9 @@ def _pool_mean(r: Recorder, path: str, args: tuple[Any, ...], kwargs: dict[str, 
     )
     window = math.prod(args[1]) if fixed else max(x.numel() // max(out.numel(), 1), 1)
     adds = float(out.numel() * (window - 1))
-    if r.operand(x).spikes:
-        adds = min(adds, float(torch.count_nonzero(x)) * window * out.numel() / x.numel())
+    operand = r.operand(x)
+    if operand.spikes:
+        adds = min(adds, r.nonzeros(x, operand) * window * out.numel() / x.numel())
     row = Row(path, "pool", calls=1, outputs=out.numel(), elements=x.numel())
     row.add({"add": 1}, adds)
     if r.operator != "sum":

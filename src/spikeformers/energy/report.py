@@ -14,7 +14,7 @@ from spikeformers.energy.count import count
 from spikeformers.energy.hardware import PriceTable
 from spikeformers.energy.hardware import prices as price_table
 from spikeformers.energy.meter import Meter, spread
-from spikeformers.energy.neurobench import neurobench
+from spikeformers.energy.neurobench import neurobench, static_metrics
 from spikeformers.energy.prices import missing, price, row_mj
 from spikeformers.energy.variants import Variant, analog, equal_bits, flips, sensitivity, spiking
 
@@ -196,6 +196,7 @@ def assess(
     if not held:
         raise ConfigError("assess needs at least one batch of real inputs; none was given")
     meter = _run(model, held)
+    meter.static = static_metrics(model)
     if not meter.passes:
         raise ConfigError(f"{type(model).__name__} computed nothing that can be counted on {len(held)} batches")
     other = None
