@@ -39,14 +39,17 @@ class ArraySamples(Samples):
     Args:
         inputs: [N, ...], floating point, or whole numbers that are divided by `scale` when asked for.
         targets: [N, ...].
-        origin: file the samples come from, for their names.
+        origin: file or folder the samples come from, for their names.
         scale: what whole-number inputs are divided by (255 for bytes).
+        names: place of each sample in `origin`; by default its position.
 
     Raises:
         DataError: not as many targets as inputs, or inputs that are not finite.
     """
 
-    def __init__(self, inputs: Tensor, targets: Tensor, origin: str, scale: float = 1.0) -> None:
+    def __init__(
+        self, inputs: Tensor, targets: Tensor, origin: str, scale: float = 1.0, names: Sequence[object] | None = None
+    ) -> None:
         if len(inputs) != len(targets):
             raise DataError(
                 f"{origin} has {len(inputs)} samples but {len(targets)} labels; its files do not belong together"
@@ -55,6 +58,7 @@ class ArraySamples(Samples):
             where = int((~torch.isfinite(inputs)).flatten(1).any(1).nonzero()[0])
             raise DataError(f"{origin} sample {where} holds values that are not finite (NaN or infinite)")
         self._inputs, self._targets, self._origin, self._scale = inputs, targets, origin, scale
+        self._names = range(len(inputs)) if names is None else names
 
     def __len__(self) -> int:
         return len(self._inputs)
@@ -66,7 +70,7 @@ class ArraySamples(Samples):
         return self._targets[as_indices(indices)]
 
     def name(self, index: int) -> str:
-        return f"{self._origin}#{index}"
+        return f"{self._origin}#{self._names[index]}"
 
 
 class Subset(Samples):
@@ -138,10 +142,12 @@ def stratified(labels: Tensor, fractions: Sequence[float], seed: int) -> list[Te
 def balanced_first(samples: Samples, limit: int | None) -> Samples:
     """At most `limit` samples: the first of every class, then the second of every class, and so on.
 
-    Needs class labels; the kept samples stay in their order. None keeps all.
+    The kept samples stay in their order. Where targets are no class labels, the first samples are taken. None keeps all.
     """
     if limit is None or limit >= len(samples):
         return samples
+    if samples.targets([0]).dim() != 1:
+        return Subset(samples, torch.arange(limit))
     labels = samples.targets(torch.arange(len(samples)))
     turn = torch.empty_like(labels)
     for label in labels.unique():
