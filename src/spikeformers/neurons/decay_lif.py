@@ -37,7 +37,7 @@ class DecayLIFConfig(ScanConfig):
     decay: float = 0.5
     """Part of the potential that is left after one step, d; 1 does not leak."""
     decay_after_fire: bool = False
-    """Whether the potential decays after the spike instead of before the input."""
+    """Whether the potential decays after the spike instead of before the input; tells only with a bias or an `init_v`."""
     bias: float = 0.0
     """Constant current that comes with the decay, b."""
     init_v: float = 0.0

@@ -56,7 +56,7 @@ class HoyerNeuron(Stateful):
     def __init__(self, config: HoyerConfig, *, channels: int | None, axis: int) -> None:
         super().__init__()
         self.config = config
-        self.axis = step_axis(axis)
+        self.input_axis, self.axis = axis, step_axis(axis)
         self.channels = need_channels("hoyer", channels) if config.extremum == "channel" else None
         self.threshold = nn.Parameter(torch.tensor(config.v_threshold))
         self.leak = nn.Parameter(torch.tensor(config.init_leak))
@@ -71,7 +71,7 @@ class HoyerNeuron(Stateful):
         state = self.initial(x[0]) if state is None else state
         check_state("hoyer", state, x[0])
         if self.channels is not None:
-            check_channels("hoyer", x[0], self.axis, self.channels)
+            check_channels("hoyer", x, self.input_axis, self.channels)
         u, spikes = state["u"], []
         for xt in wide(x).unbind(0):
             u = self.leak * u + xt

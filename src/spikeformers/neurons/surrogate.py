@@ -166,7 +166,7 @@ class MultiGaussian(SurrogateConfig):
     """Factor on everything, γ."""
 
     def __post_init__(self) -> None:
-        for name in ("sigma", "scale", "gain"):
+        for name in ("sigma", "height", "scale", "gain"):
             _positive(self, name)
 
     def primitive(self, ops: Any, u: Any) -> Any:

@@ -1,0 +1,149 @@
+"""Neurons against SpikingJelly 2.0 and snnTorch where their equations coincide; the mapping of parameters is the table.
+
+Outputs must be equal; gradients agree to rounding. Both run where the optional extra `peers` is installed.
+"""
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from spikeformers.neurons import NEURONS
+
+pytestmark = pytest.mark.peers
+
+SPIKINGJELLY: dict[str, tuple[str, dict[str, Any], str, dict[str, Any]]] = {
+    "lif": ("lif", {"tau": 3.0}, "LIFNode", {"tau": 3.0}),
+    "lif_undamped_soft": (
+        "lif",
+        {"tau": 3.0, "decay_input": False, "v_reset": None},
+        "LIFNode",
+        {"tau": 3.0, "decay_input": False, "v_reset": None},
+    ),
+    "lif_reset_elsewhere": (
+        "lif",
+        {"v_reset": -0.2, "v_threshold": 0.7},
+        "LIFNode",
+        {"v_reset": -0.2, "v_threshold": 0.7},
+    ),
+    "if": ("if", {}, "IFNode", {}),
+    "if_soft": ("if", {"v_reset": None}, "IFNode", {"v_reset": None}),
+    "plif": ("plif", {"init_tau": 2.5}, "ParametricLIFNode", {"init_tau": 2.5}),
+    "qif": ("qif", {"v_critical": 0.6}, "QIFNode", {"v_c": 0.6}),
+    "eif": ("eif", {"sharpness": 0.8, "v_rheobase": 0.7}, "EIFNode", {"delta_T": 0.8, "theta_rh": 0.7}),
+    "izhikevich": (
+        "izhikevich",
+        {"coupling": 0.3, "jump": 0.4, "tau_recovery": 3.0},
+        "IzhikevichNode",
+        {"a": 0.3, "b": 0.4, "tau_w": 3.0},
+    ),
+    "klif": ("klif", {"scale_reset": True}, "KLIFNode", {"scale_reset": True}),
+    "clif": ("clif", {"detach_reset": False}, "ComplementaryLIFNode", {}),
+    "resonate": ("resonate", {"damping": 0.2}, "RAFNode", {"b": -0.2}),
+    "cuba_lif": (
+        "cuba_lif",
+        {"v_threshold": 0.5, "detach_reset": False},
+        "CUBALIFNode",
+        {"c_decay": 0.5, "v_decay": 0.75, "v_threshold": 0.5},
+    ),
+    "psn": ("psn", {"steps": 8}, "PSN", {"T": 8}),
+    "masked_psn": ("masked_psn", {"steps": 8, "order": 3}, "MaskedPSN", {"T": 8, "k": 3, "lambda_init": 1.0}),
+    "sliding_psn": ("sliding_psn", {"order": 3}, "SlidingPSN", {"k": 3}),
+}
+
+
+def gradients(function: Callable[[Tensor], Tensor], x: Tensor) -> tuple[Tensor, Tensor]:
+    leaf = x.clone().requires_grad_()
+    y = function(leaf)
+    torch.manual_seed(5)
+    (y * torch.randn_like(y)).sum().backward()
+    assert leaf.grad is not None
+    return y.detach(), leaf.grad
+
+
+def currents() -> Tensor:
+    torch.manual_seed(0)
+    x = 1.5 * torch.randn(8, 4, 6) + 0.3
+    x[..., ::3] = (4.0 * x[..., ::3]).round() / 4.0
+    return x
+
+
+@pytest.mark.parametrize("case", SPIKINGJELLY)
+def test_equal_to_spikingjelly(case: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        peer = pytest.importorskip("spikingjelly.activation_based.neuron")
+        surrogate = pytest.importorskip("spikingjelly.activation_based.surrogate")
+    name, ours, theirs, fields = SPIKINGJELLY[case]
+    fields = {**fields, "surrogate_function": surrogate.ATan(alpha=2.0)}
+    ours = {**ours, "surrogate": "atan"}
+    if name not in ("clif", "cuba_lif", "psn", "masked_psn", "sliding_psn"):
+        fields = {**fields, "detach_reset": True}
+    module, node = NEURONS.config(name).but(**ours).build(), getattr(peer, theirs)(**fields)
+    if hasattr(node, "step_mode"):
+        node.step_mode = "m"
+    _same_weights(module, node)
+    y, grad = gradients(module, currents())
+    expected, wanted = gradients(node, currents())
+    assert torch.equal(y, expected)
+    assert 0.02 < float(y.mean()) < 0.98
+    torch.testing.assert_close(grad, wanted, rtol=1e-4, atol=1e-5)
+
+
+def _same_weights(module: nn.Module, node: nn.Module) -> None:
+    theirs = dict(node.named_parameters())
+    for name, value in module.named_parameters():
+        with torch.no_grad():
+            value.copy_(theirs[name].view_as(value))
+
+
+def test_glif_equals_the_gated_neuron_of_spikingjelly_with_a_constant_conductance() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        peer = pytest.importorskip("spikingjelly.activation_based.neuron")
+        surrogate = pytest.importorskip("spikingjelly.activation_based.surrogate")
+    node = peer.GatedLIFNode(T=8, surrogate_function=surrogate.ATan(alpha=2.0))
+    module = NEURONS.config("glif").but(surrogate="atan").build()
+    names = {"threshold": "v_threshold", "leak": "linear_decay", "subreset": "v_subreset"}
+    with torch.no_grad():
+        for name, value in module.named_parameters():
+            other = node.conduct[0] if name == "conductance" else getattr(node, names.get(name, name))
+            value.copy_(other)
+    x = currents()[..., None, None]
+    y, grad = gradients(module, x)
+    expected, wanted = gradients(node, x)
+    assert torch.equal(y, expected)
+    torch.testing.assert_close(grad, wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [("soft", "subtract"), ("hard", "zero"), ("none", "none")])
+def test_decay_lif_equals_snntorch_leaky(ours: str, theirs: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        snntorch = pytest.importorskip("snntorch")
+    cell = snntorch.Leaky(beta=0.7, reset_mechanism=theirs, reset_delay=False)
+    module = NEURONS.config("decay_lif").but(decay=0.7, strict=True, reset=ours).build()
+    # a soft reset that leaves the potential above the threshold is reset again by snnTorch at the next step
+    x = currents().clamp(max=0.95)
+    mem, spikes = cell.init_leaky(), []
+    for current in x:
+        spike, mem = cell(current, mem)
+        spikes.append(spike.detach())
+    assert torch.equal(module(x), torch.stack(spikes))
+
+
+def test_cuba_lif_equals_snntorch_synaptic() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        snntorch = pytest.importorskip("snntorch")
+    cell = snntorch.Synaptic(alpha=0.4, beta=0.6, reset_mechanism="zero", reset_delay=False)
+    module = NEURONS.config("cuba_lif").but(decay_synapse=0.4, decay=0.6, strict=True).build()
+    x = 0.5 * currents()
+    (syn, mem), spikes = cell.init_synaptic(), []
+    for current in x:
+        spike, syn, mem = cell(current, syn, mem)
+        spikes.append(spike.detach())
+    assert torch.equal(module(x), torch.stack(spikes))
