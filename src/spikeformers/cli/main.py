@@ -67,8 +67,18 @@ def _run(args: list[str]) -> int:
     if verb not in VERBS:
         raise SpikeformersError(f"spikeformers has no verb {verb!r}" + did_you_mean(verb, VERBS))
     if verb in _COMPUTING and not {"-h", "--help"} & set(rest):
-        from spikeformers.kernels.memory import keep_memory
-
-        keep_memory()
+        _settle()
     module = importlib.import_module(f"spikeformers.cli.{verb}")
     return module.run(rest)
+
+
+def _settle() -> None:
+    """Settings of the whole process, made before torch is imported and only by the command line.
+
+    Threads that wait for each other sleep instead of spinning: beside any other busy program on the machine, spinning
+    threads make a training step several times slower.
+    """
+    from spikeformers.kernels.memory import keep_memory
+
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    keep_memory()
