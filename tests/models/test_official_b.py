@@ -24,6 +24,9 @@ HERE = Path(__file__).resolve().parent.parent
 SHOWN = {
     "swformer_cifar": ("swformer", ()),
     "sglformer_cifar": ("sglformer", ()),
+    "sdt2": ("sdt_v2", ()),
+    "sdt3_base": ("sdt_v3", ()),
+    "qsd": ("qsd", (".act.",)),
 }
 OWN = {
     "swformer_imagenet": ("swformer", ()),
@@ -41,6 +44,9 @@ KEYS = {
     "sglformer_4_384": (),
     "sglformer_8_384": (".norm1.", ".norm2."),
     "sglformer_8_384_late": (".norm1.", ".norm2."),
+    "sdt_v2_31m_kd": (),
+    "sdt_v3_s": (),
+    "qsd_8_256": (".act.",),
 }
 
 
