@@ -32,6 +32,10 @@ class EncoderConfig(Config):
     repeats: ClassVar[bool] = False
     """Whether every step is the same analog value, so that one step tells all."""
 
+    def channels(self, channels: int) -> int:
+        """Channels of the code of values with `channels` channels."""
+        return channels
+
     def build(self) -> "Encoder":
         """The encoder."""
         raise NotImplementedError

@@ -34,7 +34,7 @@ class ClassificationConfig(TaskConfig):
             raise ConfigError(
                 f"{info.title} has images of {height}×{width}; models take square images: crop or pad the data"
             )
-        wanted = {"num_classes": len(info.classes), "in_channels": channels, "img_size": height}
+        wanted = {"num_classes": len(info.classes), "in_channels": encoder.channels(channels), "img_size": height}
         wrong = {name: value for name, value in wanted.items() if getattr(model, name) != value}
         if wrong:
             has = ", ".join(f"{name}={getattr(model, name)}" for name in wrong)
