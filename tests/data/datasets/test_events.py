@@ -3,8 +3,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from spikeformers.core.errors import DataError
-from spikeformers.data import DATASETS
+from spikeformers.core.errors import ConfigError, DataError
+from spikeformers.data import DATASETS, DataConfig
+from spikeformers.data.events.readers import aedat
 from spikeformers.data.events.representation import Frames
 
 
@@ -62,4 +63,77 @@ def test_a_list_that_names_missing_files_is_refused(tmp_path: Path) -> None:
         config.build()
     (tmp_path / "train1K.txt").write_text("one five\n")
     with pytest.raises(DataError, match="lines must hold"):
+        config.build()
+
+
+def test_saccades_keep_the_split_and_labels_of_their_images(tmp_path: Path) -> None:
+    config = DATASETS.config("saccades")
+    config.fake(30, tmp_path)
+    images = config.images.but(root=str(tmp_path)).build()
+    events = config.but(root=str(tmp_path)).build()
+    for one, two in ((images.train, events.train), (images.test, events.test)):
+        assert [one.name(i) for i in range(len(one))] == [two.name(i) for i in range(len(two))]
+        assert torch.equal(one.targets([0, 1]), two.targets([0, 1]))
+    more = config.but(root=str(tmp_path), threshold=0.1).build().train.inputs([0])
+    fewer = config.but(root=str(tmp_path), amplitude=0.5).build().train.inputs([0])
+    assert fewer.sum() < events.train.inputs([0]).sum() < more.sum()
+
+
+def test_saccades_need_square_images() -> None:
+    with pytest.raises(ConfigError, match="square gray or color images"):
+        DATASETS.config("saccades").but(images="n_mnist")
+
+
+def test_a_class_of_cifar10_dvs_without_recordings_is_refused(tmp_path: Path) -> None:
+    config = DATASETS.config("cifar10_dvs")
+    config.fake(20, tmp_path)
+    for path in (tmp_path / "frog").iterdir():
+        path.unlink()
+    with pytest.raises(DataError, match="no recordings of frog"):
+        config.but(root=str(tmp_path)).build()
+
+
+def gesture(tmp_path: Path) -> DataConfig:
+    config = DATASETS.config("dvs128_gesture")
+    config.fake(66, tmp_path)
+    return config.but(root=str(tmp_path), representation=Frames(steps=2))
+
+
+def test_gestures_are_cut_out_of_their_recording_by_time(tmp_path: Path) -> None:
+    splits = gesture(tmp_path).build()
+    whole = aedat.read(tmp_path / "user01_fluorescent.aedat").events["t"]
+    x = splits.train.inputs(range(11))
+    counts = [int(((whole >= k * 10_000) & (whole < (k + 1) * 10_000)).sum()) for k in range(11)]
+    assert x.sum((1, 2, 3, 4)).tolist() == counts
+    assert splits.train.targets(range(11)).tolist() == list(range(11))
+
+
+def test_people_of_the_validation_part_are_in_no_other(tmp_path: Path) -> None:
+    splits = gesture(tmp_path).but(val_users=2).build()
+    people = [
+        {p.name(i).split("/")[-1].split("_")[0] for i in range(len(p))} for p in (splits.train, splits.val, splits.test)
+    ]
+    assert len(people[1]) == 2
+    assert sum(map(len, people)) == len(set.union(*people))
+    with pytest.raises(ConfigError, match="val_users=9"):
+        gesture(tmp_path).but(val_users=9).build()
+
+
+def test_gesture_lists_and_labels_that_cannot_be_are_refused(tmp_path: Path) -> None:
+    config = gesture(tmp_path)
+    labels = tmp_path / "user01_fluorescent_labels.csv"
+    labels.write_text("class,startTime_usec,endTime_usec\n12,0,10\n")
+    with pytest.raises(DataError, match="line 2: class 12"):
+        config.build()
+    labels.write_text("class,start,end\n")
+    with pytest.raises(DataError, match="the first line must be class,startTime_usec,endTime_usec"):
+        config.build()
+    labels.write_text("class,startTime_usec,endTime_usec\n1,x,10\n")
+    with pytest.raises(DataError, match="line 2: three whole numbers"):
+        config.build()
+    (tmp_path / "trials_to_test.txt").write_text("user01_fluorescent.aedat\n")
+    with pytest.raises(DataError, match="user01_fluorescent stand in both lists"):
+        config.build()
+    labels.unlink()
+    with pytest.raises(DataError, match=r"without file or labels: user01_fluorescent\.aedat"):
         config.build()

@@ -74,7 +74,7 @@ class TinyShakespeareConfig(DataConfig):
         ends = [int(total * (1 - self.val_fraction - self.test_fraction)), int(total * (1 - self.test_fraction)), total]
         parts = []
         for first, last, stride in zip([0, *ends[:-1]], ends, [self.stride, self.length, self.length], strict=True):
-            starts = torch.arange(first, last - self.length, stride)
+            starts = torch.tensor(range(first, last - self.length, stride))
             if not len(starts):
                 raise ConfigError(f"length={self.length} is longer than a part of the text ({last - first} characters)")
             parts.append(Passages(tokens, starts, self.length, path.name))

@@ -1,5 +1,7 @@
 """Inner loops over events, compiled. Imported where they are first needed: numba takes a second to load."""
 
+import math
+
 import numpy as np
 from numba import njit
 
@@ -109,7 +111,10 @@ def decay_events(
     for s in range(len(edges) - 1):
         for i in range(edges[s], edges[s + 1]):
             latest[p[i], y[i], x[i]] = t[i]
-        out[s] = np.exp((latest - ends[s]) / tau)
+        for k in range(out.shape[1]):
+            for i in range(out.shape[2]):
+                for j in range(out.shape[3]):
+                    out[s, k, i, j] = math.exp((latest[k, i, j] - ends[s]) / tau)
 
 
 @njit(cache=True)
