@@ -27,6 +27,8 @@ def scan_reference(
     states = {name: value.to(wide) for name, value in states.items()}
     outputs = []
     for xt in x.to(wide).unbind(0):
+        if definition.detach_state:
+            states = {name: value.detach() for name, value in states.items()}
         y, states = definition.step(ops, xt, **states, **params)
         outputs.append(y)
     return torch.stack(outputs).to(x.dtype), states

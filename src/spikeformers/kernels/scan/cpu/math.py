@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import njit, types
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic
 
 _F32, _I32, _I16 = ir.FloatType(), ir.IntType(32), ir.IntType(16)
 
@@ -63,26 +63,34 @@ def to_bfloat16(typing_context: Any, value: Any) -> Any:
 
 
 @intrinsic
-def array_at(typing_context: Any, address: Any, like: Any) -> Any:
+def pointer(typing_context: Any, address: Any, like: Any) -> Any:
     """The integer `address` as a pointer to numbers of the type of `like`."""
     target = types.CPointer(like)
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.inttoptr(args[0], context.get_value_type(target))
 
-    return target(address, like), emit
+    return target(types.int64, like), emit
+
+
+@intrinsic
+def at(typing_context: Any, start: Any, offset: Any) -> Any:
+    """The pointer `offset` numbers after `start`."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.gep(args[0], [args[1]], inbounds=True)
+
+    return start(start, types.int64), emit
 
 
 @intrinsic
 def draw(typing_context: Any, counter: Any) -> Any:
-    """Add 1 to the integer at the address `counter` as one indivisible step; returns what it was before."""
+    """Add 1 to the integer that `counter` points at, as one indivisible step; returns what it was before."""
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        kind = ir.IntType(64)
-        place = builder.inttoptr(args[0], kind.as_pointer())
-        return builder.atomic_rmw("add", place, ir.Constant(kind, 1), "monotonic")
+        return builder.atomic_rmw("add", args[0], ir.Constant(ir.IntType(64), 1), "monotonic")
 
-    return types.int64(types.int64), emit
+    return types.int64(types.CPointer(types.int64)), emit
 
 
 @intrinsic
@@ -131,8 +139,8 @@ _L5, _L6, _L7, _L8 = map(_f, (-1.6668057665e-1, 2.0000714765e-1, -2.4999993993e-
 _INFINITY, _NAN = _f(math.inf), _f(math.nan)
 
 
-@njit(inline="always", error_model="numpy")
-def _exp32(x):  # type: ignore[no-untyped-def]
+@njit(forceinline=True, error_model="numpy")
+def exp32(x):  # type: ignore[no-untyped-def]
     """e^x: x = k ln 2 + r with |r| ≤ ½ ln 2, a polynomial in r, times 2^k in two halves (so that subnormals come out)."""
     low = x if x > _LOWEST else _LOWEST
     c = low if low < _HIGHEST else _HIGHEST
@@ -145,24 +153,25 @@ def _exp32(x):  # type: ignore[no-untyped-def]
     return value if x == x else x
 
 
-@njit(inline="always", error_model="numpy")
-def _sigmoid32(x):  # type: ignore[no-untyped-def]
-    return _ONE / (_ONE + _exp32(-x))
+@njit(forceinline=True, error_model="numpy")
+def sigmoid32(x):  # type: ignore[no-untyped-def]
+    """1 / (1 + e^-x)."""
+    return _ONE / (_ONE + exp32(-x))
 
 
-@njit(inline="always", error_model="numpy")
-def _tanh32(x):  # type: ignore[no-untyped-def]
+@njit(forceinline=True, error_model="numpy")
+def tanh32(x):  # type: ignore[no-untyped-def]
     """An odd polynomial near 0, elsewhere 1 − 2 / (e^2|x| + 1) with the sign of x."""
     a = absolute(x)
     z = x * x
     small = x + x * z * (_T3 + z * (_T5 + z * (_T7 + z * (_T9 + z * _T11))))
-    big = _ONE - _TWO / (_exp32(a + a) + _ONE)
+    big = _ONE - _TWO / (exp32(a + a) + _ONE)
     signed = -big if x < _ZERO else big
     return small if a < _TANH_SMALL else signed
 
 
-@njit(inline="always", error_model="numpy")
-def _log32(x):  # type: ignore[no-untyped-def]
+@njit(forceinline=True, error_model="numpy")
+def log32(x):  # type: ignore[no-untyped-def]
     """ln x: x = m 2^e with m near 1, a polynomial in m − 1, plus e ln 2."""
     subnormal = x < _TINY
     lifted = x * _SCALE if subnormal else x
@@ -178,35 +187,7 @@ def _log32(x):  # type: ignore[no-untyped-def]
     return value if x < _INFINITY else x
 
 
-def exp(u: Any) -> Any:
-    """e^u."""
-    return math.exp(u)
-
-
-def log(u: Any) -> Any:
-    """Natural logarithm; −∞ at 0, NaN below."""
-    return math.log(u)
-
-
-def tanh(u: Any) -> Any:
-    """Hyperbolic tangent."""
-    return math.tanh(u)
-
-
-def sigmoid(u: Any) -> Any:
-    """1 / (1 + e^-u)."""
-    return 1.0 / (1.0 + math.exp(-u))
-
-
-def _overload(stub: Any, narrow: Any, wide: Any) -> None:
-    @overload(stub, inline="always")
-    def choose(u):  # type: ignore[no-untyped-def]
-        if u == types.float32:
-            return lambda u: narrow(u)
-        return wide
-
-
-_overload(exp, _exp32, lambda u: math.exp(u))
-_overload(log, _log32, lambda u: math.log(u))
-_overload(tanh, _tanh32, lambda u: math.tanh(u))
-_overload(sigmoid, _sigmoid32, lambda u: 1.0 / (1.0 + math.exp(-u)))
+@njit(forceinline=True, error_model="numpy")
+def sigmoid64(x):  # type: ignore[no-untyped-def]
+    """1 / (1 + e^-x) in float64."""
+    return 1.0 / (1.0 + math.exp(-x))
