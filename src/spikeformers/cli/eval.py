@@ -21,6 +21,8 @@ def run(args: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="print an object")
     add_plugin_option(parser)
     options = parser.parse(args)
+    if options is None:
+        return 0
 
     from spikeformers.engine.run import evaluate
 

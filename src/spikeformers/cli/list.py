@@ -44,6 +44,8 @@ def run(args: list[str]) -> int:
     parser.add_argument("--json", action="store_true", help="print an array of objects")
     add_plugin_option(parser)
     options = parser.parse(args)
+    if options is None:
+        return 0
     if options.kind is None:
         print(HELP)
         return 0

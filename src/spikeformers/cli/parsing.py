@@ -35,11 +35,14 @@ class Parser(argparse.ArgumentParser):
         raise UsageError(f"{message} (see `{self.prog} --help`)")
 
     def parse(self, args: Sequence[str]) -> Any:
-        """The options in `args`.
+        """The options in `args`; None where help was asked for, which is then printed.
 
         Raises:
             UsageError: an option or value is not valid.
         """
+        if {"-h", "--help"} & set(args):
+            self.print_help()
+            return None
         flags = [flag for action in self._actions for flag in action.option_strings if flag.startswith("--")]
         for token in args:
             name = token.partition("=")[0]

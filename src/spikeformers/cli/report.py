@@ -15,6 +15,8 @@ def run(args: list[str]) -> int:
     parser.add_argument("run", metavar="RUN", help="folder of a finished run")
     parser.add_argument("--figure", metavar="FILE", help="write a picture (png, svg or pdf) instead of the report")
     options = parser.parse(args)
+    if options is None:
+        return 0
     if options.figure:
         from spikeformers.bench.figure import write_figure
 

@@ -212,13 +212,15 @@ def _spelled(flag: str, values: list[str], annotation: Any) -> list[str]:
 
 def _complaint(box: str, edits: Sequence[tuple[str, list[str]]]) -> str:
     """The sentence inside tyro's error box; of a value that has the wrong type, the flag, its type and the value."""
-    lines = [line.strip("│ \n") for line in box.splitlines() if line.startswith("│")]
     parts: list[list[str]] = [[]]
-    for line in lines:
-        if line and set(line) == {"─"}:
+    for line in box.splitlines():
+        inside = line.strip("│ ")
+        if inside and set(inside) <= set("─-"):
             parts.append([])
-        else:
-            parts[-1].append(line)
+        elif line[:1] not in "╭╰":
+            parts[-1].append(inside)
+    if "╭" not in box:  # where the output takes no lines, the title stands in the first part, else in the border
+        parts = parts[1:]
     sentence = " ".join(parts[0]).removeprefix("Error parsing ")
     if len(parts) > 1 and parts[1] and parts[1][0].startswith("Argument helptext"):
         usage = parts[1][1]

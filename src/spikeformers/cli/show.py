@@ -2,6 +2,7 @@
 
 import sys
 
+from spikeformers.cli.parsing import UsageError
 from spikeformers.cli.request import print_fields, read_config, read_request
 
 HELP = """usage: spikeformers show RECIPE_OR_CONFIG [path=name ...] [--field.path value ...] [--plugin MODULE]
@@ -22,8 +23,12 @@ def run(args: list[str]) -> int:
     """Print a configuration as YAML, in color on a terminal."""
     request = read_request("show", args, valued=("--plugin",))
     if request.what is None:
+        if args and "help" not in request.options:
+            raise UsageError(
+                "say first what to show: a recipe, a configuration or a run (see `spikeformers show --help`)"
+            )
         print(HELP, end="")
-        return 0 if "help" in request.options or not args else 2
+        return 0
     if "help" in request.options:
         print_fields("show", request)
         return 0

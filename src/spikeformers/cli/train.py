@@ -45,8 +45,12 @@ def run(args: list[str]) -> int:
     """Train, report, and print the table, the report and the folder."""
     request = read_request("train", args, switches=("--resume",), valued=("--folder", "--plugin"))
     if request.what is None:
+        if args and "help" not in request.options:
+            raise UsageError(
+                "say first what to train: a recipe, a configuration or a run (see `spikeformers train --help`)"
+            )
         print(HELP, end="")
-        return 0 if "help" in request.options or not args else 2
+        return 0
     if "help" in request.options:
         print_fields("train", request)
         return 0
