@@ -5,12 +5,13 @@ import torch
 
 from spikeformers import energy
 from spikeformers.core.errors import ConfigError
-from spikeformers.models.base import MODELS, ModelConfig
+from spikeformers.models.base import ModelConfig
+from spikeformers.models.vision.spikformer import SpikformerConfig
 
 
 @pytest.fixture(scope="module")
 def config() -> ModelConfig:
-    return MODELS.config("spikformer_tiny")
+    return SpikformerConfig(img_size=16, num_classes=4, dim=32, depth=1, heads=2, mlp_ratio=2.0, pools="0011")
 
 
 @pytest.fixture(scope="module")
@@ -19,8 +20,8 @@ def assessment(config: ModelConfig) -> energy.Assessment:
     model, twin = config.build(), config.twin().build()
     with torch.no_grad():
         model.train()
-        for _ in range(8):
-            model(_images(config, 8))
+        for _ in range(4):
+            model(_images(config, 4))
     return energy.assess(model, twin, [_images(config, 2), _images(config, 3)])
 
 
@@ -65,3 +66,60 @@ def test_the_ann_twin_has_no_accumulates_and_is_flagged_without_neurons(config: 
     assert found.meter.total("acs") == 0
     assert found.ann_mj is None
     assert any("no spiking neuron" in flag for flag in found.flags())
+
+
+def test_the_spiking_model_and_three_quantized_twins_stand_side_by_side(assessment: energy.Assessment) -> None:
+    variants = {v["name"]: v for v in assessment.to_dict()["variants"]}
+    assert list(variants) == ["SNN fp32", "SNN w8", "ANN fp32", "ANN int8", "ANN w8a3", "ANN w8a3 bit-serial"]
+    assert variants["SNN fp32"]["op_mj"] == pytest.approx(assessment.snn_mj)
+    assert variants["ANN fp32"]["op_mj"] == pytest.approx(assessment.ann_mj)
+    for variant in variants.values():
+        totals = list(variant["total_mj"].values())
+        assert len(totals) >= 3
+        assert totals == sorted(totals)
+        assert totals[0] > variant["op_mj"]
+
+
+def test_the_verdict_covers_both_widths(assessment: energy.Assessment) -> None:
+    text = " ".join(assessment.verdict())
+    assert "SNN fp32 / ANN fp32" in text
+    assert "SNN w8 / ANN int8" in text
+
+
+def test_break_even_needs_a_twin(config: ModelConfig) -> None:
+    found = energy.assess(config.build(), None, [_images(config, 1)])
+    with pytest.raises(ConfigError, match="twin"):
+        found.break_even()
+
+
+def test_a_chip_without_a_multiplier_flags_the_analog_layer(config: ModelConfig) -> None:
+    found = energy.assess(config.build(), None, [_images(config, 1)], prices="loihi")
+    assert any("no price for 'mac'" in flag for flag in found.flags())
+    assert [v.name for v in found.variants()] == ["SNN fp32"]
+
+
+def test_event_input_is_averaged_over_time_for_the_twin(config: ModelConfig) -> None:
+    events = torch.randint(0, 3, (6, 2, 3, 16, 16)).float()
+    found = energy.assess(config.build(), config.twin().build(), [events])
+    assert (found.meter.steps, found.meter.samples) == (6, 2)
+    assert found.twin is not None
+    assert (found.twin.steps, found.twin.samples) == (1, 2)
+    assert found.layers()[0]["input"] != "analog"
+    assert found.layers()[0]["macs"] == 0, "event counts are spikes"
+
+
+def test_the_model_is_put_back_into_the_mode_it_was_in(config: ModelConfig) -> None:
+    model = config.build().train()
+    model.head.eval()
+    energy.assess(model, None, [_images(config, 1)])
+    assert model.training
+    assert not model.head.training
+
+
+def test_an_all_silent_network_is_flagged(config: ModelConfig) -> None:
+    model = config.build()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+    found = energy.assess(model, None, [_images(config, 1)])
+    assert any("all neurons are silent" in flag for flag in found.flags())
