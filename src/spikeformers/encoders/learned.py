@@ -29,6 +29,14 @@ class LearnedConfig(EncoderConfig):
         if self.channels_in < 1:
             raise ConfigError(f"channels_in={self.channels_in} of a learned encoder must be at least 1")
 
+    def channels(self, channels: int) -> int:
+        if channels != self.channels_in:
+            raise ConfigError(
+                f"encoder 'learned' has channels_in={self.channels_in}, but the data has {channels} channels; "
+                f"add --encoder.channels-in {channels}"
+            )
+        return channels
+
     def build(self) -> "Learned":
         return Learned(self)
 

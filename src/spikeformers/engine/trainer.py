@@ -129,7 +129,7 @@ class Learner(pl.LightningModule):
                 stack.enter_context(watching(self.task.model, rates.update))
             output = self.task.step(batch)
         if not torch.isfinite(output.loss):
-            raise Diverged(self._divergence(batch, float(output.loss)))
+            raise Diverged(self._divergence(batch, output.loss.item()))
         self.task.measure(self.training_meters.parts["task"], output, batch)
         if rates.sums:
             self.training_meters.rates.merge(rates.sums)
