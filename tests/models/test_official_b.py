@@ -27,6 +27,7 @@ SHOWN = {
     "sdt2": ("sdt_v2", ()),
     "sdt3_base": ("sdt_v3", ()),
     "qsd": ("qsd", (".act.",)),
+    "mst_qcfs": ("masked_spiking_transformer", ()),
 }
 OWN = {
     "swformer_imagenet": ("swformer", ()),
@@ -34,6 +35,8 @@ OWN = {
     "sglformer_imagenet": ("sglformer", (".norm1.", ".norm2.")),
     "sglformer_imagenet_late": ("sglformer", (".norm1.", ".norm2.")),
     "sglformer_dvs": ("sglformer", ()),
+    "spikingresformer_imagenet": ("spikingresformer", ()),
+    "spikingresformer_dvs": ("spikingresformer", ()),
 }
 LEAKING = {"sglformer_imagenet", "sglformer_imagenet_late"}
 KEYS = {
@@ -47,6 +50,11 @@ KEYS = {
     "sdt_v2_31m_kd": (),
     "sdt_v3_s": (),
     "qsd_8_256": (".act.",),
+    "spikingresformer_ti": (),
+    "spikingresformer_ti_cifar10": (),
+    "spikingresformer_dvsg": (),
+    "masked_spiking_transformer_t": (),
+    "masked_spiking_transformer_t_cifar10": (),
 }
 
 

@@ -31,6 +31,19 @@ PARAMETERS = {
     "sdt_v3_s": 5_105_608,
     "sdt_v3_m": 10_023_112,
     "sdt_v3_l": 18_987_504,
+    # Step sizes of weights counted, those of the inputs' quantizers, which are never used, not.
+    "qsd_8_256": 8_336_504 + 32_544,
+    "spikingresformer_ti": 11_180_992,
+    "spikingresformer_s": 17_813_824,
+    "spikingresformer_m": 35_601_472,
+    "spikingresformer_l": 60_375_680,
+    "spikingresformer_ti_cifar10": 10_793_152,
+    "spikingresformer_ti_cifar100": 10_827_712,
+    "spikingresformer_dvsg": 2_709_830,
+    # With one learned ceiling per activation.
+    "masked_spiking_transformer_t": 28_332_514 + 124,
+    "masked_spiking_transformer_t_cifar10": 27_527_044 + 124,
+    "masked_spiking_transformer_t_cifar100": 27_596_254 + 124,
 }
 
 

@@ -23,12 +23,16 @@ class Rule:
         official: template of the official name.
         ours: template of our name; None for tensors that the official model registers and never uses.
         trailing: trailing axes of size 1 that the official tensor has and ours has not (1×1 convolutions), for
-            tensors named `weight`.
+            tensors named `weight`, and for any other where the rule names one tensor without `{p}`.
     """
 
     official: str
     ours: str | None
     trailing: int = 0
+
+    def reshapes(self, name: str) -> bool:
+        """Whether `trailing` concerns the tensor of this name."""
+        return self.trailing > 0 and (name.endswith("weight") or "{p}" not in self.official)
 
     def forward(self, name: str) -> str | None:
         """Our name for an official one; raises KeyError where the rule does not apply."""
@@ -87,7 +91,7 @@ class Rules:
                 continue
             if ours in out:
                 raise CheckpointError(f"two official tensors become {ours!r}; the second is {name!r}")
-            if rule.trailing and name.endswith("weight"):
+            if rule.reshapes(name):
                 tensor = _drop_trailing(tensor, rule.trailing, name)
             out[ours] = tensor
         if left:
@@ -110,14 +114,14 @@ class Rules:
                 break
             else:
                 raise CheckpointError(f"{name!r} has no official counterpart in this family's rules")
-            if rule.trailing and name.endswith("weight"):
+            if rule.reshapes(name):
                 tensor = tensor[(...,) + (None,) * rule.trailing]
             out[str(official)] = tensor
         return out
 
 
 def _drop_trailing(tensor: Tensor, count: int, name: str) -> Tensor:
-    if tensor.dim() <= count or any(size != 1 for size in tensor.shape[-count:]):
+    if tensor.dim() < count or any(size != 1 for size in tensor.shape[-count:]):
         raise CheckpointError(
             f"{name!r} has shape {tuple(tensor.shape)}; {count} trailing axes of size 1 were expected"
         )

@@ -86,7 +86,9 @@ class SpikingResformerConfig(ModelConfig):
             check_heads(dim, heads)
             check_stride(self.img_size, stride * patch)
             if self.group_size < 1 or self.ratio < 1 or self.ratio * dim % self.group_size:
-                raise ConfigError(f"ratio={self.ratio} times dim={dim} is not divisible by group_size={self.group_size}")
+                raise ConfigError(
+                    f"ratio={self.ratio} times dim={dim} is not divisible by group_size={self.group_size}"
+                )
             stride *= 2
 
     @property
@@ -103,9 +105,7 @@ class SpikingResformerConfig(ModelConfig):
         found: list[list[str]] = []
         while any(n.startswith(f"layers.{len(found)}.") for n in shapes):
             stage = f"layers.{len(found)}."
-            numbers = sorted(
-                int(n.split(".")[2]) for n in shapes if n.startswith(stage) and n.endswith(".W.weight")
-            )
+            numbers = sorted(int(n.split(".")[2]) for n in shapes if n.startswith(stage) and n.endswith(".W.weight"))
             found.append([f"{stage}{number}" for number in numbers])
         if not found or not all(found):
             raise CheckpointError("the state dict has stages without dual attention, which are not covered here")
@@ -183,9 +183,7 @@ class Stage(nn.Module):
         self.blocks = nn.Sequential(
             *(
                 ResidualBlock(
-                    DualSpikeAttention(
-                        dim, config.heads[stage], side=side, patch=config.patches[stage], neuron=neuron
-                    ),
+                    DualSpikeAttention(dim, config.heads[stage], side=side, patch=config.patches[stage], neuron=neuron),
                     GroupWiseFFN(dim, config.ratio * dim, config.group_size, neuron),
                 )
                 for _ in range(config.depths[stage])
