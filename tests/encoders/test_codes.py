@@ -100,19 +100,23 @@ def test_population_takes_any_code_but_itself() -> None:
         PopulationConfig().build()(torch.rand(3), 4)
 
 
-def test_learned_code_starts_as_rate_and_learns() -> None:
+def test_learned_code_starts_as_rate() -> None:
     x = torch.rand(4, 3, 5, 5)
-    code = LearnedConfig().build()
-    assert torch.equal(code(x, 7), ENCODERS.config("rate").build()(x, 7))
-    code(x, 7).sum().backward()
-    assert code.weight.grad is not None
-    expected = 7 * x.movedim(1, -1).flatten(0, -2).sum(0).expand(3, 3)
-    torch.testing.assert_close(code.weight.grad, expected)
+    assert torch.equal(LearnedConfig().build()(x, 7), ENCODERS.config("rate").build()(x, 7))
 
 
-def test_learned_code_names_a_wrong_number_of_channels() -> None:
-    with pytest.raises(ShapeError, match="channels_in=3"):
-        LearnedConfig().build()(torch.rand(2, 1, 4, 4), 4)
+def test_learned_curve_gets_the_gradient_of_the_sum_it_stands_for() -> None:
+    code = LearnedConfig(pieces=4).build()
+    code(torch.tensor([0.3, 0.5]), 8).sum().backward()
+    assert code.curve.grad is not None
+    torch.testing.assert_close(code.curve.grad, 8 * torch.tensor([0.0, 0.8, 1.2, 0.0, 0.0]))
+
+
+def test_learned_curve_bends_the_rate() -> None:
+    code = LearnedConfig(pieces=2).build()
+    with torch.no_grad():
+        code.curve.copy_(torch.tensor([0.0, 1.0, 0.0]))
+    assert code(torch.tensor([0.0, 0.25, 0.5, 1.0]), 8).sum(0).tolist() == [0, 4, 8, 0]
 
 
 @pytest.mark.parametrize(
@@ -124,7 +128,7 @@ def test_learned_code_names_a_wrong_number_of_channels() -> None:
         (DeltaConfig, "threshold", 0.0),
         (PopulationConfig, "neurons", 2),
         (PopulationConfig, "beta", 0.0),
-        (LearnedConfig, "channels_in", 0),
+        (LearnedConfig, "pieces", 0),
     ],
 )
 def test_impossible_fields_are_refused_by_name(cls: type, field: str, value: float) -> None:

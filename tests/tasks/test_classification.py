@@ -27,7 +27,6 @@ def _one_thread() -> None:
 
 def task(encoder: str = "direct", loss: str = "cross_entropy") -> Classifier:
     config = ENCODERS.config(encoder)
-    config = config.but(channels_in=1) if encoder == "learned" else config
     model = MODEL.but(in_channels=config.channels(1))
     return ClassificationConfig().but(loss=loss).build(model, config, INFO)
 
@@ -121,8 +120,3 @@ def test_one_batch_can_be_learned_by_heart() -> None:
         output.loss.backward()
         optimizer.step()
     assert output.logs["accuracy"] == 1.0
-
-
-def test_an_encoder_for_other_channels_is_refused_with_the_flag() -> None:
-    with pytest.raises(ConfigError, match=r"--encoder\.channels-in 1"):
-        ClassificationConfig().check(MODEL, ENCODERS.config("learned"), INFO)
