@@ -8,6 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from spikeformers import energy
 from spikeformers.models.vision.spikformer import SpikformerConfig
 from spikeformers.neurons import IF
+from spikeformers.neurons.lif import LIFConfig
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +67,7 @@ class NeuroBench:
 def test_operations_by_neurobenchs_definition_agree(config: SpikformerConfig) -> None:
     """The neurons see events, so that no layer is skipped; attention products are outside of NeuroBench's view."""
     torch.manual_seed(0)
-    model = config.build()
+    model = config.but(neuron=LIFConfig(v_threshold=0.3)).build()
     events = torch.poisson(torch.full((3, 2, 3, 16, 16), 0.5))
     with torch.no_grad():
         for _ in range(3):

@@ -11,16 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
+from spikeformers.core.carry import State
 from spikeformers.core.errors import ConfigError, ShapeError
-from spikeformers.energy.equations import update_primitives
+from spikeformers.energy.firing import NeuronWatch, is_spiking
 from spikeformers.energy.meter import Meter
 from spikeformers.energy.operators import Recorder
-from spikeformers.energy.rows import Firing, Pass, Row
-from spikeformers.neurons import NeuronConfig
+from spikeformers.energy.rows import Pass
 from spikeformers.neurons.base import Neuron
-
-_SAMPLES_AXIS = 1
-"""Neurons see [T, B, ...]."""
 
 
 @contextmanager
@@ -77,9 +74,9 @@ class _Counter(TorchDispatchMode):
         self.meter = meter
         self.given = (steps, samples)
         self.recorder = recorder
+        self.neurons = NeuronWatch(recorder, steps, samples)
         self.scopes: list[str] = []
-        self.closed = 0
-        """How many enclosing modules are neurons whose updates are counted from their equations."""
+        self.scanned: list[Neuron] = []
         self.handles: list[torch.utils.hooks.RemovableHandle] = []
         self.spiking = False
 
@@ -90,10 +87,14 @@ class _Counter(TorchDispatchMode):
         object.__setattr__(self.model, "_energy_counter", self)
         for path, module in self.model.named_modules():
             name = path.replace("_orig_mod.", "").removeprefix("_orig_mod")
-            neuron = _neuron_config(module)
-            self.spiking = self.spiking or (neuron is not None and neuron.spiking)
-            self.handles.append(module.register_forward_pre_hook(self._enter(name, module, neuron), with_kwargs=True))
-            self.handles.append(module.register_forward_hook(self._leave(name, module, neuron), always_call=True))
+            neuron = is_spiking(module)
+            self.spiking = self.spiking or neuron
+            enter, leave = self._enter(name, neuron), self._leave(name, neuron)
+            self.handles.append(module.register_forward_pre_hook(enter, with_kwargs=True))
+            self.handles.append(module.register_forward_hook(leave, always_call=True))
+            if isinstance(module, Neuron):
+                self.scanned.append(module)
+                module.__dict__["scan"] = self._scan(name, module)
         self.meter.spiking = self.spiking
         self.recorder.weights.pin(self.model)
 
@@ -101,30 +102,28 @@ class _Counter(TorchDispatchMode):
         """Take the hooks off."""
         for handle in self.handles:
             handle.remove()
+        for module in self.scanned:
+            del module.__dict__["scan"]
         object.__delattr__(self.model, "_energy_counter")
 
-    def _enter(self, path: str, module: nn.Module, neuron: NeuronConfig | None) -> Callable[..., None]:
+    def _enter(self, path: str, neuron: bool) -> Callable[..., None]:
         def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             x = next((a for a in (*args, *kwargs.values()) if isinstance(a, Tensor)), None)
             self.scopes.append(path)
             self.recorder.path = path
             if len(self.scopes) == 1:
                 self._begin(x)
-            if neuron is not None and neuron.spiking and x is not None:
+            if neuron:
                 with _unseen():
-                    self._meet_neuron(x)
-            if isinstance(module, Neuron):
-                self.closed += 1
+                    self.neurons.enter(path, x)
 
         return hook
 
-    def _leave(self, path: str, module: nn.Module, neuron: NeuronConfig | None) -> Callable[..., None]:
+    def _leave(self, path: str, neuron: bool) -> Callable[..., None]:
         def hook(module: nn.Module, args: tuple[Any, ...], output: Any) -> None:
-            if isinstance(module, Neuron):
-                self.closed -= 1
-            if neuron is not None and neuron.spiking and isinstance(output, Tensor):
+            if neuron and path in self.neurons.open:
                 with _unseen():
-                    self._record_neuron(path, module, output)
+                    self.neurons.leave(path, module, output if isinstance(output, Tensor) else None)
             self.scopes.pop()
             self.recorder.path = self.scopes[-1] if self.scopes else ""
             if not self.scopes:
@@ -132,6 +131,25 @@ class _Counter(TorchDispatchMode):
                     self._end(finished=output is not None)
 
         return hook
+
+    def _scan(self, path: str, module: Neuron) -> Callable[..., tuple[Tensor, State]]:
+        plain = module.scan
+
+        def scan(x: Tensor, state: State | None, keep: bool = True) -> tuple[Tensor, State]:
+            if not self.scopes:
+                return plain(x, state, keep)
+            with _unseen():
+                self.neurons.meet(x)
+            self.neurons.scanning += 1
+            try:
+                y, after = plain(x, state, keep)
+            finally:
+                self.neurons.scanning -= 1
+            with _unseen():
+                self.neurons.scanned(path, module, y)
+            return y, after
+
+        return scan
 
     def _begin(self, x: Tensor | None) -> None:
         steps, samples = self.given
@@ -142,28 +160,6 @@ class _Counter(TorchDispatchMode):
         if steps is None and not self.spiking:
             steps = 1
         self.recorder.begin(Pass(samples=samples or _samples(x)), steps)
-
-    def _meet_neuron(self, x: Tensor) -> None:
-        if not self.recorder.fired:
-            if self.given[1] is None and x.dim() > 1:
-                self.recorder.now.samples = x.shape[_SAMPLES_AXIS]
-            self.recorder.settle(self.given[0] or x.shape[0])
-            self.recorder.fired = True
-
-    def _record_neuron(self, path: str, module: nn.Module, y: Tensor) -> None:
-        now = self.recorder.now
-        operand, units, nonzeros = self.recorder.measure(y)
-        rates = [u * operand.scale / (y.numel() / len(units)) for u in units]
-        if operand.kind == "analog":
-            now.notes.append(f"the neuron {path!r} put out analog values")
-            rates = y.abs().float().flatten(1).mean(1).tolist()
-        now.firing[path] = Firing(rates, sum(nonzeros) / y.numel(), operand.kind, y[0].numel())
-        row = Row(path, "neuron", operand.kind, calls=1, outputs=y.numel(), elements=y.numel())
-        row.units, row.nonzeros, row.levels = sum(units), sum(nonzeros), operand.high
-        if isinstance(module, Neuron):
-            row.states = len(module.config.states())
-            row.add(update_primitives(module.config), y.numel())
-        now.put(row)
 
     def _end(self, finished: bool) -> None:
         if self.recorder.finish() and finished:
@@ -179,7 +175,7 @@ class _Counter(TorchDispatchMode):
             with self:
                 return func.decompose(*args, **kwargs)
         out = func(*args, **kwargs)
-        self.recorder.record(func, args, kwargs, out, inside_neuron=self.closed > 0)
+        self.recorder.record(func, args, kwargs, out, inside_neuron=self.neurons.scanning > 0)
         return out
 
 
@@ -194,12 +190,7 @@ def _composite(func: Any) -> bool:
     return torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), torch._C.DispatchKey.CompositeImplicitAutograd)
 
 
-def _neuron_config(module: nn.Module) -> NeuronConfig | None:
-    config = getattr(module, "config", None)
-    return config if isinstance(config, NeuronConfig) else None
-
-
 def _samples(x: Tensor | None) -> int:
     if x is None or x.dim() == 0:
         return 1
-    return x.shape[_SAMPLES_AXIS] if x.dim() == 5 else x.shape[0]
+    return x.shape[1] if x.dim() == 5 else x.shape[0]

@@ -140,6 +140,13 @@ class Firing:
         """Mean |output| over the steps."""
         return sum(self.rates) / len(self.rates) if self.rates else 0.0
 
+    def then(self, later: "Firing") -> "Firing":
+        """This and a later run of the same layer in one pass: steps in a row."""
+        ours, theirs = len(self.rates), len(later.rates)
+        active = (self.active * ours + later.active * theirs) / (ours + theirs)
+        kind = max(self.kind, later.kind, key=KINDS.index)
+        return Firing(self.rates + later.rates, active, kind, self.neurons)
+
 
 @dataclass
 class Pass:

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from spikeformers.energy.firing import is_spiking
 from spikeformers.energy.operands import Operand, classify
 from spikeformers.energy.operators import Weights
-from spikeformers.neurons import NeuronConfig
 
 
 @dataclass
@@ -50,8 +50,7 @@ def simulate(model: nn.Module, x: Tensor) -> Simulation:
     """
     result = Simulation()
     machine = _Machine(model, result)
-    neurons = [m for m in model.modules() if isinstance(getattr(m, "config", None), NeuronConfig) and m.config.spiking]
-    handles = [m.register_forward_pre_hook(machine.fire) for m in neurons]
+    handles = [m.register_forward_pre_hook(machine.fire) for m in model.modules() if is_spiking(m)]
     try:
         with torch.no_grad(), torch.compiler.set_stance("force_eager"), machine:
             result.output = model(x)
