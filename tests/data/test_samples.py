@@ -65,7 +65,9 @@ def test_bad_samples_are_refused_with_their_place() -> None:
         ArraySamples(x, torch.zeros(3), "here")
 
 
-@pytest.mark.parametrize("name", [n for n in DATASETS.names() if not DATASETS.config(n).info.mirror])
+@pytest.mark.parametrize(
+    "name", [n for n in DATASETS.names() if not (i := DATASETS.config(n).info).mirror and len(i.shape) in (3, 4)]
+)
 def test_what_must_not_be_mirrored_refuses_augmentation_that_mirrors(name: str) -> None:
     with pytest.raises(ConfigError, match="set flip=0"):
         DATASETS.config(name).but(augment="crop_flip")
@@ -74,3 +76,9 @@ def test_what_must_not_be_mirrored_refuses_augmentation_that_mirrors(name: str) 
 def test_limits_below_one_are_refused() -> None:
     with pytest.raises(ConfigError, match="limit=0"):
         DATASETS.config("digits").but(limit=0)
+
+
+def test_augmentation_for_other_axes_is_refused() -> None:
+    with pytest.raises(ConfigError, match="'event_drop' changes samples of 4 axes, but those of CIFAR-10 have shape"):
+        DATASETS.config("cifar10").but(augment="event_drop")
+    assert DATASETS.config("n_mnist").but(augment="event_drop").augment is not None

@@ -95,7 +95,15 @@ class DataConfig(Config):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{name}={value} leaves no samples; give at least 1, or none for all")
-        if self.augment is not None and self.augment.mirrors and not self.info.mirror:
+        if self.augment is None:
+            return
+        if len(self.info.shape) not in self.augment.axes:
+            wanted = " or ".join(str(axes) for axes in self.augment.axes)
+            raise ConfigError(
+                f"augment {self.augment.family!r} changes samples of {wanted} axes, but those of {self.info.title} have shape "
+                f"{self.info.shape}; leave augment unset or choose another"
+            )
+        if self.augment.mirrors and not self.info.mirror:
             raise ConfigError(
                 f"augment {self.augment.family!r} mirrors samples, but a mirrored sample of {self.info.title} is no longer "
                 "of its class; set flip=0 or choose another augmentation"

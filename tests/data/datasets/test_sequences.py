@@ -44,7 +44,7 @@ def test_the_seed_of_the_permutation_decides_it() -> None:
 
 @pytest.mark.parametrize("name", ["sequential", "spoken_digits", "eeg_eye_state", "tiny_shakespeare"])
 def test_image_augmentation_of_what_is_no_image_is_refused(name: str) -> None:
-    with pytest.raises(ConfigError, match="leave it unset"):
+    with pytest.raises(ConfigError, match="leave augment unset"):
         DATASETS.config(name).but(augment="affine")
 
 

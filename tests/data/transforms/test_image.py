@@ -6,6 +6,7 @@ import torch
 from spikeformers.core.errors import ConfigError
 from spikeformers.data.transforms.base import AUGMENTS
 from spikeformers.data.transforms.image import Affine, CropFlip, crop, draw_erasing, erase, warp
+from spikeformers.data.transforms.rand_augment import RandAugment, equalize
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -58,6 +59,39 @@ def test_rotation_keeps_distances_on_images_that_are_not_square() -> None:
     assert turned[0, 0, 1, 10] > 0.99
 
 
+def test_shear_moves_rows_in_proportion_to_their_distance_from_the_center() -> None:
+    x = torch.zeros(1, 1, 9, 15)
+    x[0, 0, :, 7] = 1.0
+    slanted = warp(x, torch.zeros(1, 2), torch.zeros(1), torch.ones(1), torch.tensor([1.0]))
+    assert slanted[0, 0].argmax(1).tolist() == [3, 4, 5, 6, 7, 8, 9, 10, 11]
+
+
+def test_equalizing_makes_a_histogram_even_and_leaves_a_flat_image() -> None:
+    x = torch.linspace(0.4, 0.5, 64).view(1, 1, 8, 8)
+    even = equalize(x)
+    assert even.min() == 0
+    assert even.max() == 1
+    assert (even.flatten().diff() >= 0).all()
+    flat = torch.full((1, 2, 4, 4), 0.25)
+    assert torch.allclose(equalize(flat), flat, atol=1 / 255)
+
+
+def test_every_operation_of_rand_augment_occurs_and_its_strength_is_the_magnitude() -> None:
+    config = RandAugment(flip=0.0, erase=0.0, magnitude=10.0)
+    x = torch.rand(60, 3, 10, 10)
+    drawn = config.draw(60, x.shape[1:], generator())
+    out = config.apply(x, drawn)
+    for kind in range(5):
+        of = drawn["operation"][:, 0] == kind
+        assert of.any()
+        assert not torch.allclose(out[of], x[of], atol=1e-3)
+    rotated = drawn["operation"][:, 0] == 1
+    still = config.but(magnitude=0.0).apply(x, drawn)
+    assert torch.allclose(still[rotated], x[rotated], atol=1e-5)
+    twice = config.but(operations=2)
+    assert not torch.equal(twice.apply(x, twice.draw(60, x.shape[1:], generator())), out)
+
+
 def test_scale_above_one_enlarges() -> None:
     x = torch.zeros(1, 1, 9, 9)
     x[..., 3:6, 3:6] = 1.0
@@ -100,7 +134,14 @@ def test_frames_of_one_sample_are_changed_alike() -> None:
 
 @pytest.mark.parametrize(
     ("config", "fields"),
-    [(Affine, {"shift": -1.0}), (Affine, {"erase": 1.5}), (CropFlip, {"flip": -0.1}), (CropFlip, {"padding": -1})],
+    [
+        (RandAugment, {"magnitude": 11.0}),
+        (RandAugment, {"operations": 0}),
+        (Affine, {"shift": -1.0}),
+        (Affine, {"erase": 1.5}),
+        (CropFlip, {"flip": -0.1}),
+        (CropFlip, {"padding": -1}),
+    ],
 )
 def test_impossible_values_are_refused(config: type, fields: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=next(iter(fields))):

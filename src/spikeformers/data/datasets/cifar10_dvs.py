@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from spikeformers.core.errors import ConfigError, DataError
-from spikeformers.data.base import DATASETS, DataConfig, DatasetInfo
+from spikeformers.data.base import DATASETS, DataConfig, DatasetInfo, data_folder
 from spikeformers.data.datasets.cifar import CIFAR10
 from spikeformers.data.events.array import Recording
 from spikeformers.data.events.files import EventFile, EventFiles, EventView
@@ -35,6 +35,8 @@ class CIFAR10DVSConfig(DataConfig):
     """Share of all samples that is the validation part."""
     split_seed: int = 0
     """Seed of the split."""
+    cache: bool = False
+    """Keep finished tensors in the data folder instead of making them from events each time."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -75,7 +77,8 @@ class CIFAR10DVSConfig(DataConfig):
         empty = [name for k, name in enumerate(classes) if all(item.label != k for item in items)]
         if empty:
             raise DataError(f"{folder} holds no recordings of {', '.join(empty)}; it must look like:\n{LAYOUT}")
-        whole: Samples = EventFiles(items, _read, self._view())
+        cache = data_folder() / "cache" / self.family if self.cache else None
+        whole: Samples = EventFiles(items, _read, self._view(), cache)
         labels = torch.tensor([item.label for item in items])
         test, val, train = stratified(labels, (self.test_fraction, self.val_fraction), self.split_seed)
         return Splits(train=Subset(whole, train), val=Subset(whole, val), test=Subset(whole, test))

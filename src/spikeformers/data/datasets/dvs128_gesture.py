@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from spikeformers.core.errors import ConfigError, DataError
-from spikeformers.data.base import DATASETS, DataConfig, DatasetInfo
+from spikeformers.data.base import DATASETS, DataConfig, DatasetInfo, data_folder
 from spikeformers.data.events.files import EventFile, EventFiles, EventView
 from spikeformers.data.events.readers import aedat
 from spikeformers.data.events.representation import Frames, RepresentationConfig
@@ -36,6 +36,8 @@ class DVS128GestureConfig(DataConfig):
     """Side of the square that the 128×128 pixels are scaled to."""
     val_users: int = 3
     """How many of the training persons are the validation part: the last ones by number."""
+    cache: bool = True
+    """Keep finished tensors in the data folder; the recordings are long and slow to read again."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -91,13 +93,14 @@ class DVS128GestureConfig(DataConfig):
                 f"val_users={self.val_users} leaves nobody to train on; the train list has {len(users)} people"
             )
         held = set(users[-self.val_users :])
+        cache = data_folder() / "cache" / self.family if self.cache else None
         items = _gestures(train)
-        whole = EventFiles(items, aedat.read, self._view())
+        whole = EventFiles(items, aedat.read, self._view(), cache)
         is_val = torch.tensor([_user(item.path) in held for item in items])
         return Splits(
             train=Subset(whole, (~is_val).nonzero().flatten()),
             val=Subset(whole, is_val.nonzero().flatten()),
-            test=EventFiles(_gestures(test), aedat.read, self._view()),
+            test=EventFiles(_gestures(test), aedat.read, self._view(), cache),
         )
 
     def fake(self, n: int, root: Path) -> None:

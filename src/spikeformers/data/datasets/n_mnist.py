@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from spikeformers.core.errors import ConfigError, DataError
-from spikeformers.data.base import DATASETS, DataConfig, DatasetInfo, carve_validation, check_labels
+from spikeformers.data.base import DATASETS, DataConfig, DatasetInfo, carve_validation, check_labels, data_folder
 from spikeformers.data.events.array import make_events
 from spikeformers.data.events.files import EventFile, EventFiles, EventView
 from spikeformers.data.events.readers import nmnist
@@ -34,6 +34,8 @@ class NMNISTConfig(DataConfig):
     """Share of the official training part that is the validation part."""
     split_seed: int = 0
     """Seed of the validation split."""
+    cache: bool = False
+    """Keep finished tensors in the data folder instead of making them from events each time."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -66,7 +68,8 @@ class NMNISTConfig(DataConfig):
     def read(self) -> Splits:
         folder = self.locate("|".join(("Train", LISTS[0])), "|".join(("Test", LISTS[1])))
         find = _from_folders if (folder / "Train").is_dir() else _from_lists
-        train, test = (EventFiles(find(folder, test), nmnist.read, self._view()) for test in (False, True))
+        cache = data_folder() / "cache" / self.family if self.cache else None
+        train, test = (EventFiles(find(folder, test), nmnist.read, self._view(), cache) for test in (False, True))
         kept, val = carve_validation(train, self.val_fraction, self.split_seed)
         return Splits(train=kept, val=val, test=test)
 

@@ -39,8 +39,6 @@ class SequentialConfig(DataConfig):
             raise ConfigError(
                 f"{self.images.info.title} has shape {self.images.info.shape}; images [C, H, W] are needed"
             )
-        if self.augment is not None:
-            raise ConfigError("augment changes images, but these samples are sequences; leave it unset")
 
     @property
     def info(self) -> DatasetInfo:

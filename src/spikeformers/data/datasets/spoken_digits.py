@@ -53,8 +53,6 @@ class SpokenDigitsConfig(DataConfig):
                 raise ConfigError(f"{name}={getattr(self, name)!r} is not one of {', '.join(SPEAKERS)}")
         if self.val_speaker == self.test_speaker:
             raise ConfigError(f"val_speaker and test_speaker are both {self.test_speaker!r}; they must differ")
-        if self.augment is not None:
-            raise ConfigError("augment changes images, but these samples are sounds; leave it unset")
 
     @property
     def info(self) -> DatasetInfo:

@@ -40,8 +40,6 @@ class TinyShakespeareConfig(DataConfig):
                 f"test_fraction={self.test_fraction} and val_fraction={self.val_fraction} must be above 0 "
                 "and leave something to train on"
             )
-        if self.augment is not None:
-            raise ConfigError("augment changes images, but these samples are text; leave it unset")
 
     @property
     def info(self) -> DatasetInfo:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from spikeformers.core.errors import DataError
 from spikeformers.data.events.array import Recording, check_within
+from spikeformers.data.events.cache import cache_key, load_cached, store_cached
 from spikeformers.data.events.representation import RepresentationConfig, rescale
 from spikeformers.data.samples import Indices, Samples, as_indices
 
@@ -65,10 +66,11 @@ class EventFiles(Samples):
         items: the samples.
         read: reader of their format.
         view: how they become tensors.
+        cache: folder in which finished tensors are kept; None makes them each time.
     """
 
-    def __init__(self, items: Sequence[EventFile], read: Reader, view: EventView) -> None:
-        self._items, self._read, self._view = list(items), read, view
+    def __init__(self, items: Sequence[EventFile], read: Reader, view: EventView, cache: Path | None = None) -> None:
+        self._items, self._read, self._view, self._cache = list(items), read, view, cache
         self._labels = torch.tensor([item.label for item in items], dtype=torch.int64)
         self._last: tuple[Path, Recording] | None = None  # the long file that the latest part came from
 
@@ -76,7 +78,7 @@ class EventFiles(Samples):
         return len(self._items)
 
     def inputs(self, indices: Indices) -> Tensor:
-        return torch.stack([self._one(self._items[i]) for i in as_indices(indices).tolist()])
+        return torch.stack([self._kept(self._items[i]) for i in as_indices(indices).tolist()])
 
     def targets(self, indices: Indices) -> Tensor:
         return self._labels[as_indices(indices)]
@@ -86,7 +88,19 @@ class EventFiles(Samples):
         place = "/".join(item.path.parts[-3:])
         return place if item.start is None else f"{place}#{item.start}-{item.stop}"
 
-    def _one(self, item: EventFile) -> Tensor:
+    def _kept(self, item: EventFile) -> Tensor:
+        if self._cache is None:
+            return self._made(item)
+        view = self._view
+        facts = (item.start, item.stop, view.height, view.width, view.size, view.representation.to_dict())
+        key = cache_key(item.path, *facts)
+        found = load_cached(self._cache, key)
+        if found is None:
+            found = self._made(item)
+            store_cached(self._cache, key, found)
+        return found
+
+    def _made(self, item: EventFile) -> Tensor:
         if item.start is None and item.stop is None:
             return self._view.tensor(self._read(item.path), str(item.path))
         if self._last is None or self._last[0] != item.path:

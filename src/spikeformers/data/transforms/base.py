@@ -26,6 +26,8 @@ class AugmentConfig(Config):
     """Abstract: a random change of training samples that keeps their labels."""
 
     registry: ClassVar = AUGMENTS
+    axes: ClassVar[tuple[int, ...]] = (3, 4)
+    """How many axes a sample may have: 3 for images [C, H, W], 4 for event frames [T, P, H, W]."""
 
     @property
     def mirrors(self) -> bool:

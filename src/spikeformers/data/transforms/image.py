@@ -84,24 +84,29 @@ class CropFlip(AugmentConfig):
 
     def apply(self, x: Tensor, drawn: Drawn) -> Tensor:
         cut = crop(x, drawn["corner"], self.padding)
-        turned = torch.where(_per_sample(drawn["flipped"], x), cut.flip(-1), cut)
+        turned = mirror(cut, drawn["flipped"])
         return erase(turned, drawn["erased"], drawn["box"])
 
 
-def warp(x: Tensor, shift: Tensor, angle: Tensor, scale: Tensor) -> Tensor:
-    """Rotate, resize and shift about the image centre, bilinear, zeros outside.
+def warp(x: Tensor, shift: Tensor, angle: Tensor, scale: Tensor, shear: Tensor | None = None) -> Tensor:
+    """Shear, rotate, resize and shift about the image center, bilinear, zeros outside.
 
     Args:
         x: samples [B, ..., H, W].
         shift: pixels right and down [B, 2].
         angle: radians, counter-clockwise as seen [B].
         scale: factor of size, above 1 enlarges [B].
+        shear: pixels to the right for each pixel down [B]; None is 0.
     """
     height, width = x.shape[-2:]
     flat = x.reshape(x.shape[0], -1, height, width)
     cos, sin = torch.cos(angle) / scale, torch.sin(angle) / scale
     # The grid maps output to input coordinates in [-1, 1]; H/W terms keep rotation rigid in pixels.
     linear = torch.stack([cos, -sin * height / width, sin * width / height, cos], -1).view(-1, 2, 2)
+    if shear is not None:
+        slant = torch.eye(2).repeat(len(x), 1, 1)
+        slant[:, 0, 1] = -shear * height / width
+        linear = slant @ linear
     offset = -linear @ (shift * 2 / torch.tensor([width, height])).unsqueeze(-1)
     grid = F.affine_grid(torch.cat([linear, offset], -1).to(x.dtype), list(flat.shape), align_corners=False)
     return F.grid_sample(flat, grid, padding_mode="zeros", align_corners=False).view(x.shape)
@@ -118,16 +123,16 @@ def crop(x: Tensor, corner: Tensor, padding: int) -> Tensor:
 
 
 def draw_erasing(probability: float, count: int, generator: Generator) -> dict[str, Tensor]:
-    """Numbers for `erase`: which samples, and their boxes as centre and size in fractions of the image.
+    """Numbers for `erase`: which samples, and their boxes as center and size in fractions of the image.
 
     A box covers 2 to 33 % of the image with sides in a ratio between 0.3 and 3.3 (Zhong et al., AAAI 2020).
     """
     erased = torch.rand(count, generator=generator) < probability
     area = uniform(generator, 0.02, 0.33, count)
     ratio = uniform(generator, math.log(0.3), math.log(1 / 0.3), count).exp()
-    centre = torch.rand(count, 2, generator=generator)
+    center = torch.rand(count, 2, generator=generator)
     size = torch.stack([(area * ratio).sqrt(), (area / ratio).sqrt()], -1)
-    return {"erased": erased, "box": torch.cat([centre, size], -1)}
+    return {"erased": erased, "box": torch.cat([center, size], -1)}
 
 
 def erase(x: Tensor, erased: Tensor, box: Tensor) -> Tensor:
@@ -144,5 +149,11 @@ def erase(x: Tensor, erased: Tensor, box: Tensor) -> Tensor:
     return x.masked_fill(inside, 0.0)
 
 
-def _per_sample(values: Tensor, like: Tensor) -> Tensor:
+def mirror(x: Tensor, flipped: Tensor) -> Tensor:
+    """Mirror left to right the samples where `flipped` is true."""
+    return torch.where(per_sample(flipped, x), x.flip(-1), x)
+
+
+def per_sample(values: Tensor, like: Tensor) -> Tensor:
+    """Values [B] shaped so that each applies to one sample of `like` [B, ...]."""
     return values.view(-1, *[1] * (like.dim() - 1))
