@@ -179,7 +179,7 @@ def test_temporal_interaction_is_silent_at_the_released_thresholds_after_the_fir
     released = {"in_threshold": 1.0, "out_threshold": 1.0, "attention_threshold": 1.0}
     for changes, silent in ((released, True), ({}, False)):
         interaction = create_model("tim_tiny", **changes).blocks[0].attention.interaction
-        queries = (torch.rand(8, 2, 4, 4, 16) < 0.7).float()
+        queries = (torch.rand(8, 2, 2, 4, 32) < 0.7).float()
         with torch.no_grad():
             torch.nn.init.constant_(interaction.interactor.bias, 2.0)
             out = interaction(queries)
@@ -194,3 +194,15 @@ def test_masking_channels_differs_from_masking_tokens() -> None:
     channel.load_state_dict(token.state_dict())
     x = torch.rand(4, 3, 16, 16) * 3
     assert not torch.equal(token(x), channel(x))
+
+
+@pytest.mark.parametrize("body", ["spikingformer", "sdt"])
+def test_expert_mixtures_work_on_membrane_bodies_and_claim_no_official_names(body: str) -> None:
+    torch.manual_seed(0)
+    model = create_model("semm_tiny", body=body).train()
+    logits = model(torch.rand(4, 3, 16, 16) * 3)
+    assert logits.shape == (4, 4, 10)
+    logits.square().sum().backward()
+    assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in model.parameters())
+    with pytest.raises(CheckpointError, match="no official parameter names of SEMM on the body"):
+        export_official(model)

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from spikeformers.core.errors import ShapeError
 from spikeformers.layers.attention.product import qkv_product
-from spikeformers.layers.conv import ConvNormNeuron, LinearNormNeuron
+from spikeformers.layers.attention.ssa import Residual
+from spikeformers.layers.conv import ConvNormNeuron, LinearNorm, LinearNormNeuron
 from spikeformers.layers.tokens import to_maps, to_tokens
 from spikeformers.neurons import NeuronConfig
 
@@ -23,6 +24,8 @@ class ExpertAttention(nn.Module):
     $$o_i=S(s\,q_ik^\top v),\qquad y=S\Big(\mathrm{BN}\big(W_p\textstyle\sum_i r_{:,i}\odot o_i\big)\Big),\qquad
       q_i,k,v,r=S(\mathrm{BN}(W x))$$
 
+    With `residual="membrane"` the input passes a neuron first and the output is the current $\mathrm{BN}(W_p\,\cdot)$.
+
     Args:
         dim: channels C.
         experts: number of experts, which is the number of router outputs r.
@@ -33,6 +36,7 @@ class ExpertAttention(nn.Module):
         bias: whether the projections to q, k and v have one.
         norm: whether k and v are normalised.
         routing: how router outputs meet the tokens.
+        residual: which kind of block this branch belongs to.
 
     Source: Zhou et al., "Spiking Transformer with Experts Mixture", NeurIPS 2024; Fancyssc/STEP cls/models/static.
     """
@@ -49,10 +53,12 @@ class ExpertAttention(nn.Module):
         bias: bool,
         norm: bool = True,
         routing: Routing = "token",
+        residual: Residual = "sew",
     ) -> None:
         super().__init__()
         self.scale = scale
         self.routing = routing
+        self.neuron = neuron.build(channels=dim, axis=-1) if residual == "membrane" else nn.Identity()
         unit = LinearNormNeuron if norm else linear_neuron
         self.k = unit(dim, expert_dim, bias=bias, neuron=neuron)
         self.v = unit(dim, value_dim, bias=bias, neuron=neuron)
@@ -61,9 +67,10 @@ class ExpertAttention(nn.Module):
             [LinearNormNeuron(dim, expert_dim, bias=bias, neuron=neuron) for _ in range(experts)]
         )
         self.attn_neurons = nn.ModuleList([neuron.build(channels=value_dim, axis=-1) for _ in range(experts)])
-        self.proj = LinearNormNeuron(value_dim, dim, bias=True, neuron=neuron)
+        self.proj = last_unit(value_dim, dim, neuron=neuron, residual=residual)
 
     def forward(self, x: Tensor) -> Tensor:
+        x = self.neuron(x)
         k, v, gates = self.k(x), self.v(x), self.router(x)
         if self.routing == "interleaved":
             gates = gates.transpose(2, 3).reshape(gates.shape)
@@ -83,16 +90,26 @@ def linear_neuron(in_features: int, out_features: int, *, bias: bool, neuron: Ne
     return nn.Sequential(OrderedDict(parts))
 
 
+def last_unit(in_features: int, out_features: int, *, neuron: NeuronConfig, residual: Residual) -> nn.Module:
+    """The projection that ends a branch: with a neuron where spikes are added, without where currents are."""
+    if residual == "membrane":
+        return LinearNorm(in_features, out_features, bias=True)
+    return LinearNormNeuron(in_features, out_features, bias=True, neuron=neuron)
+
+
 class ExpertMLP(nn.Module):
     r"""EMSP: half of the hidden channels, spread over 3×3 places, gate the other half, tokens [T, B, N, C] → [T, B, N, C].
 
     $$h_1,h_2=S(\mathrm{BN}(W_1x)),\qquad y=S\big(\mathrm{BN}(W_2(S(\mathrm{BN}(\mathrm{DW}_{3\times3}h_1))\odot h_2))\big)$$
+
+    With `residual="membrane"` the input passes a neuron first and the output is a current.
 
     Args:
         dim: channels in and out.
         hidden: channels between; even.
         neuron: what fires.
         depthwise_bias: whether the depth-wise convolution has a bias.
+        residual: which kind of block this branch belongs to.
 
     Raises:
         ShapeError: the tokens are not those of a square map.
@@ -100,16 +117,19 @@ class ExpertMLP(nn.Module):
     Source: as `ExpertAttention`.
     """
 
-    def __init__(self, dim: int, hidden: int, *, neuron: NeuronConfig, depthwise_bias: bool) -> None:
+    def __init__(
+        self, dim: int, hidden: int, *, neuron: NeuronConfig, depthwise_bias: bool, residual: Residual = "sew"
+    ) -> None:
         super().__init__()
         half = hidden // 2
+        self.neuron = neuron.build(channels=dim, axis=-1) if residual == "membrane" else nn.Identity()
         self.fc1 = LinearNormNeuron(dim, hidden, bias=True, neuron=neuron)
         self.gate = ConvNormNeuron(half, half, groups=half, bias=depthwise_bias, neuron=neuron)
-        self.fc2 = LinearNormNeuron(half, dim, bias=True, neuron=neuron)
+        self.fc2 = last_unit(half, dim, neuron=neuron, residual=residual)
 
     def forward(self, x: Tensor) -> Tensor:
         side = isqrt(x.shape[2])
         if side * side != x.shape[2]:
             raise ShapeError(f"the depth-wise gate needs the tokens of a square map; {x.shape[2]} is not a square")
-        first, second = self.fc1(x).chunk(2, dim=3)
+        first, second = self.fc1(self.neuron(x)).chunk(2, dim=3)
         return self.fc2(to_tokens(self.gate(to_maps(first, side, side))) * second)

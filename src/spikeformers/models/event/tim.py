@@ -25,7 +25,10 @@ from spikeformers.weights.units import conv_rules, linear_rules
 @MODELS.register(
     "tim",
     variants={
-        "tim_tiny": {"img_size": 32, "dim": 64, "depth": 1, "heads": 4, "mlp_ratio": 2.0, "timesteps": 4},
+        "tim_tiny": {
+            **{"img_size": 32, "dim": 64, "depth": 1, "heads": 2, "mlp_ratio": 2.0, "timesteps": 4},
+            "attention_scale": 1.0,
+        },
         "tim_2_256": {},
     },
     source="Shen et al., 'TIM: An Efficient Temporal Interaction Module for Spiking Transformer', IJCAI 2024; "

@@ -7,13 +7,15 @@ from typing import Literal, Self
 import torch
 from torch import Tensor, nn
 
-from spikeformers.core.errors import ConfigError
+from spikeformers.core.errors import CheckpointError, ConfigError
 from spikeformers.core.types import FeatureInfo
 from spikeformers.layers.attention.experts import ExpertAttention, ExpertMLP, Routing
+from spikeformers.layers.attention.ssa import Residual
 from spikeformers.layers.checks import check_pools
 from spikeformers.layers.init import truncated_normal
 from spikeformers.layers.residual import ResidualBlock
 from spikeformers.layers.stem import SpikingPatchSplitting
+from spikeformers.layers.stem_membrane import BinaryTokenizer, MembranePatchSplitting
 from spikeformers.layers.tokens import to_maps, to_tokens
 from spikeformers.models.base import MODELS, ModelConfig, OfficialArgs, SpikingModel, count_blocks, shape_of
 from spikeformers.weights.braincog import node_rules
@@ -49,8 +51,13 @@ class SEMMConfig(ModelConfig):
     The authors released no code; this is what the CIFAR model of Fancyssc/STEP computes, with each router output at
     its own token, which that code confuses. Its ImageNet class leaves k and v unnormalised and unscaled and averages
     the logits over the batch: `norm` and `attention_scale` reproduce it for a batch of one.
+
+    On the bodies "spikingformer" and "sdt" this is a reconstruction, fitted to nothing: the same mixtures in membrane
+    form (a neuron first, no neuron last), with the stem and the head of that family.
     """
 
+    body: Literal["spikformer", "spikingformer", "sdt"] = "spikformer"
+    """Whose stem, residuals and head the mixtures work in."""
     dim: int = 384
     """Embedding width; divisible by 8."""
     depth: int = 8
@@ -128,6 +135,8 @@ class SEMMConfig(ModelConfig):
         )
 
     def official_rules(self) -> Rules:
+        if self.body != "spikformer":
+            raise CheckpointError(f"no official parameter names of SEMM on the body {self.body!r} are known")
         kind, attention_axes, mlp_axes = ("linear", 0, 0) if self.pools == "0011" else ("conv", 1, 2)
         block, ours = "block.{i}", "blocks.{i}"
         rules = [
@@ -164,33 +173,19 @@ class SEMMConfig(ModelConfig):
         return Rules(rules)
 
 
+_STEMS = {"spikformer": SpikingPatchSplitting, "spikingformer": BinaryTokenizer, "sdt": MembranePatchSplitting}
+
+
 class SEMM(SpikingModel):
-    """Image → SPS → blocks of expert mixtures → mean over tokens → linear head, per step."""
+    """Image → stem → blocks of expert mixtures → mean over tokens → [neuron] → linear head, per step."""
 
     def __init__(self, config: SEMMConfig) -> None:
         super().__init__(config)
         dim, neuron = config.dim, config.neuron
         pools = tuple(digit == "1" for digit in config.pools)
-        self.stem = SpikingPatchSplitting(config.in_channels, dim, pools=pools, neuron=neuron)
-        self.blocks = nn.Sequential(
-            *(
-                ResidualBlock(
-                    ExpertAttention(
-                        dim,
-                        experts=config.experts,
-                        expert_dim=config.expert_dim,
-                        value_dim=dim if config.values == "full" else config.expert_dim,
-                        neuron=neuron,
-                        scale=config.attention_scale,
-                        bias=config.qkv_bias,
-                        norm=config.norm,
-                        routing=config.routing,
-                    ),
-                    ExpertMLP(dim, config.hidden, neuron=neuron, depthwise_bias=config.depthwise_bias),
-                )
-                for _ in range(config.depth)
-            )
-        )
+        self.stem = _STEMS[config.body](config.in_channels, dim, pools=pools, neuron=neuron)
+        self.blocks = nn.Sequential(*(_block(config) for _ in range(config.depth)))
+        self.head_neuron = neuron.build(channels=dim, axis=-1) if config.body == "sdt" else nn.Identity()
         self.head = nn.Linear(dim, config.num_classes)
         self.feature_info = [FeatureInfo(dim, config.stride, "blocks")]
         truncated_normal(self.head)
@@ -200,4 +195,24 @@ class SEMM(SpikingModel):
         return [to_maps(self.blocks(to_tokens(maps)), *maps.shape[3:])]
 
     def classify(self, x: Tensor) -> Tensor:
-        return self.head(x.flatten(3).mean(3))
+        return self.head(self.head_neuron(x.flatten(3).mean(3)))
+
+
+def _block(config: SEMMConfig) -> ResidualBlock:
+    residual: Residual = "sew" if config.body == "spikformer" else "membrane"
+    attention = ExpertAttention(
+        config.dim,
+        experts=config.experts,
+        expert_dim=config.expert_dim,
+        value_dim=config.dim if config.values == "full" else config.expert_dim,
+        neuron=config.neuron,
+        scale=config.attention_scale,
+        bias=config.qkv_bias,
+        norm=config.norm,
+        routing=config.routing,
+        residual=residual,
+    )
+    mlp = ExpertMLP(
+        config.dim, config.hidden, neuron=config.neuron, depthwise_bias=config.depthwise_bias, residual=residual
+    )
+    return ResidualBlock(attention, mlp)
