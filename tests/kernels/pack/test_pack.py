@@ -1,0 +1,83 @@
+"""Spikes kept as bits: exact, small, and only where they are spikes."""
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from spikeformers.kernels import pack
+
+
+def spikes(*shape: int) -> Tensor:
+    return (torch.rand(*shape) < 0.2).float()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
+def test_binary_tensors_take_one_bit_each(dtype: torch.dtype) -> None:
+    x = spikes(3, 7, 11, 13).to(dtype)
+    packed = pack.pack(x, smallest=1)
+    assert isinstance(packed, pack.Packed)
+    assert packed.data.numel() == -(-x.numel() // 8)
+    assert torch.equal(pack.unpack(packed), x)
+
+
+def test_small_whole_numbers_take_one_byte_each() -> None:
+    x = torch.randint(0, 256, (40, 50)).float()
+    packed = pack.pack(x, smallest=1)
+    assert isinstance(packed, pack.Packed)
+    assert packed.data.numel() == x.numel()
+    assert torch.equal(pack.unpack(packed), x)
+
+
+@pytest.mark.parametrize("value", [0.5, -1.0, 256.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("place", [0, 1999])
+def test_anything_else_is_kept_as_it_is(value: float, place: int) -> None:
+    x = spikes(2000)
+    x[place] = value
+    assert pack.pack(x, smallest=1) is x
+
+
+def test_layout_comes_back() -> None:
+    x = spikes(2, 3, 8, 5).to(memory_format=torch.channels_last)[1:]
+    back = pack.unpack(pack.pack(x, smallest=1))
+    assert back.stride() == x.stride()
+    assert torch.equal(back, x)
+
+
+@given(st.lists(st.integers(0, 1), min_size=1, max_size=70))
+def test_bits_round_trip(values: list[int]) -> None:
+    x = torch.tensor(values, dtype=torch.float32)
+    assert torch.equal(pack.unpack(pack.pack(x, smallest=1)), x)
+
+
+def test_gradients_under_packing_are_exact_and_less_is_kept() -> None:
+    layer, x = nn.Conv2d(4, 8, 3), spikes(2, 4, 16, 16)
+    kept = {True: 0, False: 0}
+    grads = {}
+    for packed in (True, False):
+        h = (x * 1.0).requires_grad_()
+        with (
+            torch.autograd.graph.saved_tensors_hooks(lambda t: t, lambda t: t)
+            if not packed
+            else pack.spikes(smallest=1)
+        ):
+            layer(h).square().sum().backward()
+        grads[packed] = [layer.weight.grad.clone(), h.grad]
+        layer.zero_grad()
+        found = pack.pack(x, smallest=1)
+        kept[packed] = found.data.numel() if packed and isinstance(found, pack.Packed) else x.numel() * 4
+    assert all(torch.equal(a, b) for a, b in zip(grads[True], grads[False], strict=True))
+    assert kept[True] * 32 == kept[False]
+
+
+def test_weights_are_never_copied() -> None:
+    layer = nn.Linear(64, 64, bias=False)
+    nn.init.ones_(layer.weight)
+    before = layer.weight.data_ptr()
+    with pack.spikes(smallest=1):
+        y = layer(torch.rand(4, 64, requires_grad=True))
+    saved = y.grad_fn.next_functions
+    assert saved
+    y.sum().backward()
+    assert layer.weight.data_ptr() == before
