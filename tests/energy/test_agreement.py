@@ -86,7 +86,9 @@ def test_operations_by_neurobenchs_definition_agree(config: SpikformerConfig) ->
     }
 
 
-def test_a_compiled_model_counts_like_the_model_and_compiles_as_before() -> None:
+def test_a_compiled_model_counts_like_the_model_and_compiles_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the fused kernel, which is what a compiled model holds."""
+    monkeypatch.delenv("SPIKEFORMERS_KERNELS")
     model = nn.Sequential(nn.Linear(3, 4), IF(), nn.Linear(4, 2)).eval()
     compiled, x = torch.compile(model, backend="eager"), torch.rand(2, 5, 3)
     with torch.no_grad():

@@ -7,16 +7,12 @@ from torch import Tensor, nn
 from spikeformers import energy
 from spikeformers.core.carry import State, Stateful
 from spikeformers.neurons import IF, NEURONS
-from spikeformers.neurons.base import Neuron
 
 
 @pytest.mark.parametrize("name", [n for n in NEURONS.families() if NEURONS.entry(n).cls.spiking])
 def test_every_spiking_neuron_is_recorded_once_and_charged(name: str) -> None:
     torch.manual_seed(0)
     neuron = NEURONS.config(name).build(channels=3).eval()
-    for module in neuron.modules():
-        if isinstance(module, Neuron):
-            module.backend = "reference"
     with torch.no_grad(), energy.count(neuron) as meter:
         y = neuron(2 * torch.randn(4, 2, 3, 5))
     assert list(meter.firing()) == [""]

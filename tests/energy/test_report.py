@@ -20,8 +20,8 @@ def assessment(config: ModelConfig) -> energy.Assessment:
     model, twin = config.build(), config.twin().build()
     with torch.no_grad():
         model.train()
-        for _ in range(4):
-            model(_images(config, 4))
+        for _ in range(3):
+            model(_images(config, 2))
     return energy.assess(model, twin, [_images(config, 2), _images(config, 3)])
 
 

@@ -1,0 +1,8 @@
+import pytest
+
+
+@pytest.fixture(autouse=True, scope="package")
+def _no_kernel_is_compiled_for_a_handful_of_values() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SPIKEFORMERS_KERNELS", "reference")
+        yield
