@@ -55,6 +55,8 @@ KEYS = {
     "spikingresformer_dvsg": (),
     "masked_spiking_transformer_t": (),
     "masked_spiking_transformer_t_cifar10": (),
+    "ms_resnet_18": (),
+    "ms_resnet_104": (),
 }
 
 

@@ -44,9 +44,30 @@ PARAMETERS = {
     "masked_spiking_transformer_t": 28_332_514 + 124,
     "masked_spiking_transformer_t_cifar10": 27_527_044 + 124,
     "masked_spiking_transformer_t_cifar100": 27_596_254 + 124,
+    "ms_resnet_18": 11_693_736,
+    "ms_resnet_104": 77_350_504,
+}
+# Published sizes in millions, for families without official code or counts to the last digit.
+MILLIONS = {
+    "spikformer_v2_8_384": 29.11,
+    "spikformer_v2_8_512": 51.55,
+    "spikformer_v2_12_512": 64.18,
+    "spikformer_v2_16_768": 172.28,
+    "sdt_v2_31m_sdsa2": 28.59,
+    "ms_resnet_34": 21.80,
+    "sew_resnet_18": 11.69,
+    "sew_resnet_34": 21.80,
+    "sew_resnet_50": 25.56,
+    "sew_resnet_101": 44.55,
+    "sew_resnet_152": 60.19,
 }
 
 
 @pytest.mark.parametrize(("name", "parameters"), PARAMETERS.items())
 def test_parameter_counts_are_the_official_ones(name: str, parameters: int) -> None:
     assert count_parameters(name) == parameters
+
+
+@pytest.mark.parametrize(("name", "millions"), MILLIONS.items())
+def test_parameter_counts_round_to_the_published_ones(name: str, millions: float) -> None:
+    assert abs(count_parameters(name) / 1e6 - millions) < 0.0051
