@@ -1,10 +1,10 @@
 import pytest
 import torch
 
-from spikeformers.core.errors import ConfigError
+from spikeformers.core.errors import ConfigError, DataError
 from spikeformers.core.types import Batch
 from spikeformers.data.loader import Loader
-from spikeformers.data.samples import ArraySamples
+from spikeformers.data.samples import ArraySamples, Indices
 from spikeformers.data.transforms.image import Affine, CropFlip
 
 
@@ -100,6 +100,19 @@ def test_workers_change_nothing() -> None:
         state = torch.get_rng_state()
         assert_same(list(alone), list(helped))
         assert torch.equal(torch.get_rng_state(), state)
+
+
+class Broken(ArraySamples):
+    def inputs(self, indices: Indices) -> torch.Tensor:
+        raise DataError("a.bin: damaged at byte 7")
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_a_damaged_sample_stops_the_pass_with_its_own_message(workers: int) -> None:
+    broken = Broken(torch.zeros(8, 1), torch.zeros(8), "made up")
+    with pytest.raises(DataError) as caught:
+        list(Loader(broken, 4, seed=0, shuffle=False, workers=workers))
+    assert str(caught.value) == "a.bin: damaged at byte 7"
 
 
 def test_drop_last_leaves_only_full_batches() -> None:

@@ -29,7 +29,7 @@ class DatasetInfo:
         title: name as people write it.
         classes: class names; position is label.
         shape: of one input, as `Samples.inputs` gives it without its first axis.
-        mean, std: per channel of [0, 1] inputs, over the training part; (0,) and (1,) where nothing is normalised.
+        mean, std: per channel of [0, 1] inputs, over the training part; (0,) and (1,) where nothing is normalized.
         license, source: under what terms, and whose work.
         sizes: samples in each official part ("train", "test", …).
         split: how train, validation and test are told apart.

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from spikeformers.core.errors import ConfigError
+from spikeformers.core.errors import ConfigError, SpikeformersError
 from spikeformers.core.rng import generator
 from spikeformers.core.types import Batch
 from spikeformers.data.samples import Samples
@@ -67,7 +67,7 @@ class Loader:
         self._epoch = 0
         self._start = 0
         self._workers = workers
-        self._pool: DataLoader[Batch] | None = None
+        self._pool: DataLoader[Any] | None = None
         self._plan = _Plan()
 
     def __len__(self) -> int:
@@ -95,7 +95,7 @@ class Loader:
             return (self._batches[key] for key in keys)
         if self._pool is None:
             self._pool = DataLoader(
-                self._batches,
+                _Reporting(self._batches),
                 batch_size=None,
                 sampler=self._plan,
                 num_workers=self._workers,
@@ -104,7 +104,7 @@ class Loader:
                 generator=torch.Generator(),
             )
         self._plan.keys = keys
-        return iter(self._pool)
+        return _raising(iter(self._pool))
 
 
 def _batch_count(total: int, batch_size: int, drop_last: bool, shuffle: bool, rank: int, world: int) -> int:
@@ -173,6 +173,26 @@ class _Batches(Dataset[Batch]):
             return slice(self._rank * even, (self._rank + 1) * even)
         start = self._rank * even + min(self._rank, rest)
         return slice(start, start + even + (self._rank < rest))
+
+
+class _Reporting(Dataset[Any]):
+    """Gives a user's error back as a value, so that it crosses from a worker without a traceback in its message."""
+
+    def __init__(self, batches: _Batches) -> None:
+        self._batches = batches
+
+    def __getitem__(self, key: tuple[int, int]) -> Batch | SpikeformersError:
+        try:
+            return self._batches[key]
+        except SpikeformersError as error:
+            return error
+
+
+def _raising(batches: Iterator[Any]) -> Iterator[Batch]:
+    for batch in batches:
+        if isinstance(batch, SpikeformersError):
+            raise batch
+        yield batch
 
 
 def _as_is(batch: Any) -> Any:
