@@ -16,7 +16,7 @@ def test_a_run_is_read_back(run_folder: Path) -> None:
     assert record.results["params"] == 321_000
 
 
-@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize("name", FILES[1:])
 def test_a_missing_file_is_named_with_the_way_to_get_it(run_folder: Path, name: str) -> None:
     (run_folder / name).unlink()
     with pytest.raises(RunError, match=re.escape(name) + ".*--resume"):
@@ -45,6 +45,11 @@ def test_a_file_that_is_no_object_is_refused(run_folder: Path) -> None:
     (run_folder / "energy.json").write_text("[1, 2]")
     with pytest.raises(RunError, match="list, not a JSON object"):
         read_run(run_folder)
+
+
+def test_any_other_folder_is_told_apart_from_an_unfinished_run(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="is not the folder of a run"):
+        read_run(tmp_path)
 
 
 def test_a_missing_folder_says_where_folders_are_printed(tmp_path: Path) -> None:

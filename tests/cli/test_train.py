@@ -80,10 +80,11 @@ def test_a_folder_that_holds_a_run_is_not_overwritten(trained: Any, workshop: Pa
     assert "already holds a run" in done.err
 
 
-def test_a_model_that_does_not_fit_the_data_says_which_flags_would(command: Command) -> None:
-    done = command("train", "spikformer_digits", "data=cifar10", "--folder", "x")
+def test_a_model_that_does_not_fit_the_data_says_which_flags_would(command: Command, tmp_path: Path) -> None:
+    done = command("train", "spikformer_digits", "data=cifar10")
     assert done.status == 2
     assert "--model.img-size 32" in done.err
+    assert not list((tmp_path / "runs").iterdir()), "a run that never began leaves no folder"
 
 
 def test_eval_measures_the_run(trained: Any, workshop: Path, command: Command) -> None:

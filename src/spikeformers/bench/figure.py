@@ -11,6 +11,8 @@ _SPIKING, _TWIN, _TRAIN, _INK, _SOFT, _GROUND = "#0072b2", "#d55e00", "#8a929c",
 _FORMATS = (".png", ".svg", ".pdf")
 _BOTTOM, _HEIGHT = 0.14, 0.67
 """Where panels begin and how tall they are, as shares of the picture."""
+_STRIPS = 7
+"""Layers that the raster has room for, first and last among them."""
 _LAYERS = 8
 """Rows that the energy panel has room for."""
 
@@ -101,10 +103,12 @@ def _curves(figure: Any, record: RunRecord) -> None:
 
 
 def _raster(figure: Any, shown: dict[str, Any], classes: Sequence[str]) -> None:
-    layers = shown["layers"]
+    every = list(shown["layers"].items())
+    count = min(len(every), _STRIPS)
+    layers = dict(every[i * (len(every) - 1) // max(1, count - 1)] for i in range(count))
     picture = figure.add_axes((0.285, _BOTTOM, 0.1, _HEIGHT))
     _title(figure, 0.285, "One sample")
-    _title(figure, 0.4, f"Its spikes in {len(layers)} layers, step by step")
+    _title(figure, 0.4, f"Its spikes in {count} of {len(every)} layers")
     step_width = 0.235 / max(1, len(layers))
     strips = [figure.add_axes((0.4 + i * step_width, _BOTTOM, 0.86 * step_width, _HEIGHT)) for i in range(len(layers))]
     image = shown["image"]
@@ -119,14 +123,7 @@ def _raster(figure: Any, shown: dict[str, Any], classes: Sequence[str]) -> None:
     for number, (axes, (path, fired)) in enumerate(zip(strips, layers.items(), strict=True), start=1):
         size = shown["sizes"][path]
         for step, indices in enumerate(fired):
-            axes.hlines(
-                indices,
-                step + 0.1,
-                step + 0.9,
-                color=_SPIKING,
-                lw=max(0.35, 100.0 / size),
-                alpha=min(1.0, 0.25 + 40 / size),
-            )
+            axes.hlines(indices, step + 0.1, step + 0.9, color=_SPIKING, lw=max(0.6, 170.0 / size))
         axes.set_xlim(0, len(fired))
         axes.set_ylim(size, 0)
         axes.set_facecolor(_GROUND)

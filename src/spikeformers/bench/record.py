@@ -65,6 +65,8 @@ def read_run(folder: Path) -> RunRecord:
         raise RunError(
             f"there is no run folder {folder}; `spikeformers train` prints the folder of a run on its last line"
         )
+    if not (folder / "config.yaml").exists():
+        raise RunError(f"{folder} is not the folder of a run: it has no config.yaml")
     text = _text(folder / "config.yaml")
     try:
         config = yaml.safe_load(text)

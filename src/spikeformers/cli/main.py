@@ -41,7 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit status: 0 done, 2 a mistake in what was asked, 130 interrupted."""
     args = list(sys.argv[1:] if argv is None else argv)
     try:
-        return _run(args)
+        status = _run(args)
+        sys.stdout.flush()
+        return status
     except SpikeformersError as error:
         complain(str(error))
         return 2

@@ -51,7 +51,7 @@ def print_table(
 
 def print_results(results: Mapping[str, Any]) -> None:
     """The numbers that a run ends with, one a line."""
-    print_table(("result", "value"), result_rows(results), title="Result", right=("value",))
+    print_table(("result", "value"), result_rows(results), right=("value",))
 
 
 def result_rows(results: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -1,5 +1,6 @@
 """`spikeformers train`: from a recipe, or an earlier run's configuration, to a trained and measured model."""
 
+import contextlib
 import os
 import re
 import sys
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 from spikeformers.cli.output import complain, print_results
 from spikeformers.cli.parsing import UsageError
 from spikeformers.cli.request import Request, print_fields, read_config, read_request
+from spikeformers.core.errors import SpikeformersError
 
 if TYPE_CHECKING:
     from spikeformers.engine.config import RunConfig
@@ -73,6 +75,11 @@ def run(args: list[str]) -> int:
     except Interrupted as stopped:
         complain(str(stopped))
         return 130
+    except SpikeformersError:
+        if folder.parent == _RUNS:
+            with contextlib.suppress(OSError):  # not empty: there is something to go on with
+                folder.rmdir()
+        raise
 
     from spikeformers.bench.report import write_report
 
