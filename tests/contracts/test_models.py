@@ -5,6 +5,8 @@ Each family registers a variant `<family>_tiny`; adding a family adds its tests.
 
 import dataclasses
 from collections.abc import Iterator
+from copy import deepcopy
+from functools import cache
 from typing import Any
 
 import pytest
@@ -21,12 +23,14 @@ STEPS = (1, 2, 4, 5, 8)
 NEURONS = ("lif", "if", "plif")
 
 
-def lively(config: ModelConfig, seed: int = 0) -> SpikingModel:
+@cache
+def lively(config: ModelConfig) -> SpikingModel:
     """A model in eval mode whose neurons fire: batch statistics of a random batch, norms shifted upward.
 
-    A freshly built spiking net is mostly silent, and a silent net passes every test.
+    A freshly built spiking net is mostly silent, and a silent net passes every test. Models keep nothing between calls,
+    so tests share them; a test that trains one takes a copy.
     """
-    torch.manual_seed(seed)
+    torch.manual_seed(0)
     model = config.build()
     for module in model.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
@@ -111,7 +115,7 @@ def test_chunks_under_carry_equal_the_whole(family: str, neuron: str) -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_parameter_gets_a_gradient(family: str, neuron: str) -> None:
     config = config_of(family, neuron)
-    model = lively(config).train()
+    model = deepcopy(lively(config)).train()
     model(images(config, 4)).square().mean().backward()
     without = [n for n, p in model.named_parameters() if p.requires_grad and (p.grad is None or not p.grad.any())]
     # A bias in front of a batch norm is cancelled by it: its gradient is zero up to rounding, which may round to zero.
@@ -144,7 +148,7 @@ def test_the_twin_is_an_ann_of_the_same_shape(family: str) -> None:
 @pytest.mark.parametrize("family", FAMILIES)
 def test_bfloat16_autocast_works(family: str) -> None:
     config = config_of(family)
-    model = lively(config)
+    model = deepcopy(lively(config))
     with torch.autocast("cpu", torch.bfloat16):
         loss = model(images(config, 2)).float().square().mean()
     loss.backward()
