@@ -190,7 +190,7 @@ def test_temporal_interaction_is_silent_at_the_released_thresholds_after_the_fir
 def test_masking_channels_differs_from_masking_tokens() -> None:
     torch.manual_seed(0)
     token = create_model("qkformer_tiny").train()
-    channel = create_model("qkformer_tiny", masked="channel").train()
+    channel = create_model("qkformer_tiny", attention="qk_channel").train()
     channel.load_state_dict(token.state_dict())
     x = torch.rand(4, 3, 16, 16) * 3
     assert not torch.equal(token(x), channel(x))
@@ -206,3 +206,17 @@ def test_expert_mixtures_work_on_membrane_bodies_and_claim_no_official_names(bod
     assert all(p.grad is not None and torch.isfinite(p.grad).all() for p in model.parameters())
     with pytest.raises(CheckpointError, match="no official parameter names of SEMM on the body"):
         export_official(model)
+
+
+def test_thresholds_come_from_the_checkpoint_unless_they_are_the_released_defect() -> None:
+    shapes = official_shapes("tim_2_256")
+    kept = {n: torch.tensor(1.0) for n in shapes if n.endswith(".threshold")}
+    own = {**kept, "block.0.attn.TIM.in_lif.threshold": torch.tensor(0.25)}
+    for tensors, parity, wanted in (
+        (kept, False, (0.3, 0.5, 0.5)),
+        (kept, True, (1.0, 1.0, 1.0)),
+        (own, False, (0.25, 0.5, 0.5)),
+    ):
+        args = OfficialArgs("tim", {}, parity, tensors)
+        config = type(MODELS.config("tim")).from_official(shapes, args)
+        assert (config.in_threshold, config.out_threshold, config.attention_threshold) == wanted

@@ -119,13 +119,25 @@ class OfficialArgs:
         family: for messages.
         given: what the caller passed.
         parity: reproduce the official code's defects.
+        tensors: the official state dict, for the constants that some layouts keep in it.
     """
 
-    def __init__(self, family: str, given: Mapping[str, Any], parity: bool = False) -> None:
+    def __init__(
+        self,
+        family: str,
+        given: Mapping[str, Any],
+        parity: bool = False,
+        tensors: Mapping[str, Tensor] | None = None,
+    ) -> None:
         self.family = family
         self.parity = parity
         self._given = dict(given)
         self._known: set[str] = set()
+        self._tensors = tensors or {}
+
+    def constant(self, name: str, default: float) -> float:
+        """A scalar that the official state dict keeps under `name`, or the default where it has none."""
+        return float(self._tensors[name]) if name in self._tensors else default
 
     def take(self, name: str, default: Any = None, *aliases: str) -> Any:
         """The value of an argument under its name or one of its aliases, or the default."""
@@ -209,7 +221,7 @@ def from_official(
         ConfigError: unknown family or argument.
         CheckpointError: tensors left over on either side.
     """
-    args = OfficialArgs(family, official_constructor_arguments, parity)
+    args = OfficialArgs(family, official_constructor_arguments, parity, state_dict)
     cls = MODELS.entry(family).cls
     config = cls.from_official({n: t.shape for n, t in state_dict.items()}, args)
     args.done()

@@ -1,5 +1,7 @@
 """Rules for the units that every family is made of."""
 
+from collections.abc import Iterable
+
 from spikeformers.weights.rules import Rule
 
 
@@ -20,3 +22,8 @@ def linear_rules(linear: str, norm: str, ours: str, trailing: int = 0) -> list[R
         Rule(f"{linear}.{{p}}", f"{ours}.linear.{{p}}", trailing=trailing),
         Rule(f"{norm}.{{p}}", f"{ours}.norm.{{p}}"),
     ]
+
+
+def count_numbered(names: Iterable[str], prefix: str) -> int:
+    """How many parts `prefix1.*`, `prefix2.*`, … the names of a state dict tell of."""
+    return len({head for name in names if (head := name.split(".")[0]).startswith(prefix)})

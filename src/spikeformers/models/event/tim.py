@@ -91,8 +91,6 @@ class TIMConfig(ModelConfig):
         args.ignore("qkv_bias", "qk_scale", "drop_rate", "attn_drop_rate", "drop_path_rate", "norm_layer", "depths")
         args.ignore("sr_ratios", "if_UCF", "event_size", "img_size_h", "img_size_w", "node", "act_func", "alpha")
         args.ignore("layer_by_layer", "tau", "threshold", "pretrained", "pretrained_cfg", "encode_type")
-        released = args.take("released_thresholds", args.parity)
-        thresholds = {"in_threshold": 1.0, "out_threshold": 1.0, "attention_threshold": 1.0} if released else {}
         return cls(
             img_size=16 * isqrt(tokens),
             in_channels=shape_of(shapes, "patch_embed.proj_conv.weight")[1],
@@ -104,7 +102,7 @@ class TIMConfig(ModelConfig):
             mlp_ratio=hidden / dim,
             attention_scale=args.take("attn_scale", 0.25),
             alpha=args.take("TIM_alpha", 0.5, "tim_alpha"),
-            **thresholds,
+            **_thresholds(args),
         )
 
     def official_rules(self) -> Rules:
@@ -123,6 +121,20 @@ class TIMConfig(ModelConfig):
             ours = f"blocks.{{i}}.{part.replace('attn', 'attention')}.unit"
             rules += linear_rules(f"block.{{i}}.{part}_conv", f"block.{{i}}.{part}_bn", ours, 1)
         return Rules(rules)
+
+
+def _thresholds(args: OfficialArgs) -> dict[str, float]:
+    """What the checkpoint keeps; where that is the released 1, the intended values, unless parity is asked for."""
+    released = args.take("released_thresholds", args.parity)
+    found = {}
+    for field, node, intended in (
+        ("in_threshold", "TIM.in_lif", 0.3),
+        ("out_threshold", "TIM.out_lif", 0.5),
+        ("attention_threshold", "attn_lif", 0.5),
+    ):
+        kept = args.constant(f"block.0.attn.{node}.threshold", 1.0)
+        found[field] = kept if released or kept != 1.0 else intended
+    return found
 
 
 class TIM(SpikingModel):

@@ -15,7 +15,7 @@ from spikeformers.layers.paths import ConvNormPool, TwoPaths
 from spikeformers.models.base import MODELS, ModelConfig, OfficialArgs, SpikingModel, count_blocks, shape_of
 from spikeformers.neurons import NeuronConfig
 from spikeformers.weights.rules import Rule, Rules
-from spikeformers.weights.units import conv_rules
+from spikeformers.weights.units import conv_rules, count_numbered
 
 
 @MODELS.register(
@@ -63,7 +63,7 @@ class MaxResNetConfig(ModelConfig):
         dim, in_channels = shape_of(shapes, "conv1.weight")[:2]
         args.ignore("num_classes", "groups", "width_per_group", "replace_stride_with_dilation", "layers", "block")
         args.ignore("pretrained", "progress")
-        stages = len({name.split(".")[0] for name in shapes if name.startswith("layer")})
+        stages = count_numbered(shapes, "layer")
         return cls(
             in_channels=in_channels,
             num_classes=shape_of(shapes, "fc1.weight")[0],

@@ -21,7 +21,7 @@ from spikeformers.layers.residual import ResidualBlock
 from spikeformers.models.base import MODELS, ModelConfig, OfficialArgs, SpikingModel, count_blocks, shape_of
 from spikeformers.neurons import NeuronConfig
 from spikeformers.weights.rules import Rule, Rules
-from spikeformers.weights.units import conv_rules, linear_rules
+from spikeformers.weights.units import conv_rules, count_numbered, linear_rules
 
 _CIFAR = {"img_size": 32, "num_classes": 10, "depths": (1, 1, 2), "reach": (0, 1), "stem_stride": 1, "dim": 384}
 _EVENTS = {"img_size": 128, "in_channels": 2, "timesteps": 16, "depths": (1, 1), "stem_stride": 8, "mlp_ratio": 1.0}
@@ -79,7 +79,7 @@ class MaxFormerConfig(ModelConfig):
 
     @classmethod
     def from_official(cls, shapes: Mapping[str, torch.Size], args: OfficialArgs) -> Self:
-        stages = len({name.split(".")[0] for name in shapes if name.startswith("stage")})
+        stages = count_numbered(shapes, "stage")
         stride = 4 if "patch_embed1.embed4.embed_conv.weight" in shapes else 1 if stages == 3 else 8
         hidden, width = shape_of(shapes, "stage1.0.mlp.fc1_conv.weight")[:2]
         dim = shape_of(shapes, "head.weight")[1]

@@ -22,7 +22,7 @@ from spikeformers.layers.residual import ResidualBlock
 from spikeformers.models.base import MODELS, ModelConfig, OfficialArgs, SpikingModel, count_blocks, shape_of
 from spikeformers.neurons import NeuronConfig
 from spikeformers.weights.rules import Rule, Rules
-from spikeformers.weights.units import conv_rules, linear_rules
+from spikeformers.weights.units import conv_rules, count_numbered, linear_rules
 
 _CIFAR = {"img_size": 32, "num_classes": 10, "depths": (1, 1, 2), "stem_stride": 1, "early_pool": False, "dim": 384}
 _EVENTS = {"img_size": 128, "in_channels": 2, "timesteps": 16, "depths": (1, 1), "stem_stride": 8, "mlp_ratio": 1.0}
@@ -57,8 +57,8 @@ class QKFormerConfig(ModelConfig):
     """Pixels per token side of the first stage: 4 ImageNet, 1 CIFAR, 8 events."""
     early_pool: bool = True
     """Whether the embeddings between stages pool after their first convolution (ImageNet) or after their second."""
-    masked: Masked = "token"
-    """What Q-K attention masks: tokens (the official models) or channels (a variant of the paper)."""
+    attention: Literal["qk_token", "qk_channel", "ssa"] = "qk_token"
+    """Attention of all stages but the last: Q-K masking tokens (the official models) or channels (the paper), or SSA."""
     batch_leak: bool = False
     """Reproduce the official code, where the neuron after SSA carries its state from sample to sample of a batch."""
 
@@ -79,7 +79,7 @@ class QKFormerConfig(ModelConfig):
 
     @classmethod
     def from_official(cls, shapes: Mapping[str, torch.Size], args: OfficialArgs) -> Self:
-        stages = count_stages(shapes)
+        stages = count_numbered(shapes, "stage")
         stride = 4 if "patch_embed1.proj2_conv.weight" in shapes and stages == 3 else 1 if stages == 3 else 8
         fc = "fc1" if "stage1.0.mlp.fc1_conv.weight" in shapes else "mlp1"
         hidden, width = shape_of(shapes, f"stage1.0.mlp.{fc}_conv.weight")[:2]
@@ -114,7 +114,7 @@ class QKFormerConfig(ModelConfig):
             last = stage == len(self.depths) - 1
             official, ours = f"stage{stage + 1}.{{i}}", f"stages.{stage}.{{i}}"
             attention = "tssa" if not last else "attn" if imagenet else "ssa"
-            for part in ("q", "k", "v", "proj") if last else ("q", "k", "proj"):
+            for part in ("q", "k", "v", "proj") if last or self.attention == "ssa" else ("q", "k", "proj"):
                 name = f"{official}.{attention}.{part}"
                 rules += linear_rules(f"{name}_conv", f"{name}_bn", f"{ours}.attention.{part}.unit", 1)
             for number in (1, 2):
@@ -135,11 +135,6 @@ def _path_rules(official: str, ours: str, names: Mapping[str, str]) -> list[Rule
     for name, part in names.items():
         rules += conv_rules(f"{official}.{name}_conv", f"{official}.{name}_bn", f"{ours}.{part}.unit")
     return rules
-
-
-def count_stages(shapes: Mapping[str, torch.Size]) -> int:
-    """How many stages `stage1.*`, `stage2.*`, … a state dict has."""
-    return len({name.split(".")[0] for name in shapes if name.startswith("stage")})
 
 
 class QKFormer(SpikingModel):
@@ -202,9 +197,11 @@ def _between(before: int, width: int, early_pool: bool, neuron: NeuronConfig) ->
 
 
 def _block(config: QKFormerConfig, width: int, last: bool) -> ResidualBlock:
-    attention: nn.Module = QKAttention(width, config.heads, neuron=config.neuron, masked=config.masked)
-    if last:
-        attention = SpikingSelfAttention(width, config.heads, neuron=config.neuron)
+    if last or config.attention == "ssa":
+        attention: nn.Module = SpikingSelfAttention(width, config.heads, neuron=config.neuron)
         if config.batch_leak:
             attention.proj.neuron = AcrossBatch(attention.proj.neuron)
+    else:
+        masked: Masked = "token" if config.attention == "qk_token" else "channel"
+        attention = QKAttention(width, config.heads, neuron=config.neuron, masked=masked)
     return ResidualBlock(attention, SpikingMLP(width, round(width * config.mlp_ratio), neuron=config.neuron))
