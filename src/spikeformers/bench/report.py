@@ -112,7 +112,7 @@ def _tiles(record: RunRecord) -> list[tuple[str, str, str]]:
         ),
     ]
     if "synops" in r:
-        tiles.insert(5, ("Synaptic operations", numbers.count(r["synops"]), "accumulates per sample"))
+        tiles.insert(5, ("Synaptic operations", numbers.count(r["synops"]), "AC and MAC, per sample"))
     if "peak_memory_mib" in r:
         tiles.append(("Peak memory", numbers.memory(r["peak_memory_mib"]), "of the process"))
     return tiles
