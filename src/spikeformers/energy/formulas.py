@@ -69,6 +69,9 @@ def unit_sums(x: Tensor, operand: Operand, dims: tuple[int, ...]) -> tuple[Tenso
 
     For an analog operand, which has no unit spikes, both are the non-zero elements.
     """
+    if x.is_meta:
+        empty = torch.zeros([n for d, n in enumerate(x.shape) if d not in dims], dtype=torch.float64)
+        return empty, empty
     terms = math.prod(x.shape[d] for d in dims)
     wide = torch.float32 if terms * max(operand.high, 1) < _EXACT else torch.float64
     if operand.kind == "binary":
@@ -111,6 +114,8 @@ def coincidences(a: tuple[Tensor, Tensor], b: tuple[Tensor, Tensor]) -> Tensor:
 
 def bit_share(x: Tensor, bits: int) -> float:
     """Share of one-bits in the magnitudes of `x`, uniformly quantized to `bits` bits over its own range."""
+    if x.is_meta:
+        return 0.5
     sizes = x.abs().float()
     top = sizes.max()
     if not float(top) > 0.0:

@@ -53,10 +53,12 @@ def classify(x: Tensor, *, scaled: bool = True) -> Operand:
         x: any tensor.
         scaled: whether whole numbers times a common factor pass as spikes. False for what comes before the first
             spiking neuron: the pixels of an 8-bit image are such numbers too, and are no spikes.
+
+    A tensor without values (meta device) is taken to be analog, so that dense operations can be counted by shape alone.
     """
     if x.numel() == 0 or x.dtype == torch.bool:
         return Operand("binary", high=1)
-    if x.is_complex() or x.is_quantized:
+    if x.is_complex() or x.is_quantized or x.is_meta:
         return ANALOG
     probe = x.flatten()[:_PROBE] if x.is_contiguous() else x[(0,) * (x.dim() - 1)].flatten()[:_PROBE]
     whole = _whole(probe)

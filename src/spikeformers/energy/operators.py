@@ -34,7 +34,6 @@ class Weights:
         """Know the parameters and buffers of a model."""
         for tensor in (*model.parameters(), *model.buffers()):
             self._pinned.add(_storage(tensor))
-        self._pinned.discard(0)
 
     def __contains__(self, x: Tensor) -> bool:
         key = _storage(x)
@@ -211,7 +210,7 @@ class Recorder:
         """Charge multiply-accumulates, once if every step shows the same input."""
         steps, rows = self._steps or 1, x.shape[0] if x.dim() else 1
         row.macs = row.dense_macs
-        if steps == 1 or not before_first_neuron:
+        if steps == 1 or not before_first_neuron or x.is_meta:
             return
         if rows * x[0].numel() and rows % (steps * self.now.samples) == 0:
             by_step = x.reshape(steps, -1)
@@ -261,7 +260,8 @@ class Recorder:
 
 
 def _storage(x: Tensor) -> int:
-    return x.untyped_storage().data_ptr()
+    """Names the memory behind a tensor and its views, also where there is none (meta device)."""
+    return x.untyped_storage()._cdata
 
 
 def _tensors(values: tuple[Any, ...]) -> list[Tensor]:
