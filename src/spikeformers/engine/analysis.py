@@ -10,7 +10,7 @@ from spikeformers.engine.firing import watching
 from spikeformers.tasks.base import Task
 
 SHOWN = 256
-"""Neurons of a layer in a raster, evenly picked."""
+"""Neurons of a layer in a raster, picked at random and always the same."""
 
 
 def raster(task: Task, samples: Samples, index: int) -> dict[str, Any]:
@@ -18,15 +18,15 @@ def raster(task: Task, samples: Samples, index: int) -> dict[str, Any]:
 
     Returns:
         The image, its target and the prediction; for each layer the indices that fire at each step, and how many
-        neurons are shown (all, or `SHOWN` picked evenly).
+        neurons are shown (all, or `SHOWN` picked at random, since a regular pick falls in step with channels).
     """
     layers: dict[str, list[list[int]]] = {}
     sizes: dict[str, int] = {}
 
     def see(path: str, spikes: Tensor) -> None:
         fired = spikes[:, 0].flatten(1)
-        every = -(-fired.shape[1] // SHOWN)
-        fired = fired[:, ::every]
+        chosen = torch.randperm(fired.shape[1], generator=torch.Generator().manual_seed(0))[:SHOWN]
+        fired = fired[:, chosen.sort().values]
         sizes[path] = fired.shape[1]
         layers[path] = [step.nonzero().flatten().tolist() for step in fired]
 

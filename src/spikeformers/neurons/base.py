@@ -7,6 +7,7 @@ else (eager reference, fused kernels and their backward passes, docs) is derived
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import Any, ClassVar, Self
 
 import torch
@@ -90,6 +91,12 @@ class ScanConfig(NeuronConfig):
         return Neuron(self, channels=channels, axis=axis)
 
 
+@cache
+def _known_definition(config: ScanConfig) -> Definition:
+    """The registered definition of a config; equal configs share it, so its equations are traced once."""
+    return register_definition(config.definition())
+
+
 class Neuron(Stateful):
     """The one module that runs every neuron given by equations: inputs [T, ...] to outputs [T, ...].
 
@@ -109,7 +116,7 @@ class Neuron(Stateful):
         self.axis = axis
         self.backend: str = "auto"
         """Kernel backend: auto, reference, cpu or triton; one that cannot run raises."""
-        self._definition = register_definition(config.definition())
+        self._definition = _known_definition(config)
         for name, value in config.parameters().items():
             if config.per_channel() and channels is None:
                 raise ConfigError(f"{config.family} has one {name!r} per channel; build it with channels=")
