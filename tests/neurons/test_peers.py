@@ -135,15 +135,34 @@ def test_decay_lif_equals_snntorch_leaky(ours: str, theirs: str) -> None:
     assert torch.equal(module(x), torch.stack(spikes))
 
 
-def test_cuba_lif_equals_snntorch_synaptic() -> None:
+@pytest.mark.parametrize(("v_reset", "theirs"), [(0.0, "zero"), (None, "subtract")])
+def test_cuba_lif_equals_snntorch_synaptic(v_reset: float | None, theirs: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         snntorch = pytest.importorskip("snntorch")
-    cell = snntorch.Synaptic(alpha=0.4, beta=0.6, reset_mechanism="zero", reset_delay=False)
-    module = NEURONS.config("cuba_lif").but(decay_synapse=0.4, decay=0.6, strict=True).build()
-    x = 0.5 * currents()
+    cell = snntorch.Synaptic(alpha=0.4, beta=0.6, reset_mechanism=theirs, reset_delay=False)
+    module = NEURONS.config("cuba_lif").but(decay_synapse=0.4, decay=0.6, strict=True, v_reset=v_reset).build()
+    # a soft reset that leaves the potential above the threshold is reset again by snnTorch at the next step
+    x = 0.4 * currents().clamp(max=1.5)
     (syn, mem), spikes = cell.init_synaptic(), []
     for current in x:
         spike, syn, mem = cell(current, syn, mem)
         spikes.append(spike.detach())
     assert torch.equal(module(x), torch.stack(spikes))
+    assert 0.02 < float(torch.stack(spikes).mean()) < 0.98
+
+
+@pytest.mark.parametrize("levels", [2, 4])
+def test_ilif_equals_the_integer_neuron_of_spikingjelly(levels: int) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        peer = pytest.importorskip("spikingjelly.activation_based.neuron")
+        surrogate = pytest.importorskip("spikingjelly.activation_based.surrogate")
+    count = surrogate.MultiLevelSpikeCount(levels)
+    node = peer.ILIFNode(tau=2.0, v_threshold=0.8, surrogate_function=count, detach_reset=True, step_mode="m")
+    module = NEURONS.config("ilif").but(decay=0.5, v_threshold=0.8, levels=levels).build()
+    x = 2.0 * currents().double()
+    y, grad = gradients(module, x)
+    expected, wanted = gradients(node, x)
+    assert torch.equal(y, expected)
+    torch.testing.assert_close(grad, wanted, rtol=1e-4, atol=1e-5)

@@ -26,7 +26,8 @@ class ILIFConfig(ScanConfig):
       v_t=h_t-s_t\,v_{th},\qquad y_t=s_t\ \text{or}\ s_t/D$$
 
     The gradient of $s$ is $1/v_{th}$ where $0\le h/v_{th}\le D$. The charge $d\,(h_{t-1}-s_{t-1})+x_t$ of the official
-    code is this one written from the potential before the reset. `multispike.unroll` gives the binary spikes.
+    code is this one written from the potential before the reset. `multispike.unroll` gives the binary spikes. Equal to
+    SpikingJelly `ILIFNode` with `MultiLevelSpikeCount(levels)` for $d=1-1/\tau$.
     """
 
     decay: float = 0.25
