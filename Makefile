@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help install demo test lint format types imports tests bench clean
+.PHONY: help install demo test lint format types imports tests bench docs clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 18
@@ -23,12 +23,12 @@ demo: install  ## Train a Spikformer on real digits, measure it, write a report 
 test: lint types imports tests  ## All checks and tests
 
 lint: install
-	$(BIN)/ruff check src tests benchmarks
-	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks docs
+	$(BIN)/ruff format --check src tests benchmarks docs
 
 format: install  ## Format the code
-	$(BIN)/ruff format src tests benchmarks
-	$(BIN)/ruff check --fix src tests benchmarks
+	$(BIN)/ruff format src tests benchmarks docs
+	$(BIN)/ruff check --fix src tests benchmarks docs
 
 types: install
 	$(BIN)/mypy
@@ -39,9 +39,14 @@ imports: install
 tests: install
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup
 
-bench: install  ## Benchmarks on this machine, into benchmarks/results
+bench: install  ## Benchmarks on this machine, into benchmarks/results and docs/benchmarks.md
 	$(BIN)/python benchmarks/kernels.py
 	$(BIN)/python benchmarks/training.py
+	$(BIN)/python benchmarks/energy.py
+	$(BIN)/python benchmarks/page.py
+
+docs: install  ## Write the reference pages from the registries
+	$(BIN)/python docs/generate.py
 
 clean:  ## Remove the virtual environment and caches
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,100 @@
+"""Write docs/benchmarks.md from the recorded results: no number in it is typed.
+
+    python benchmarks/page.py
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
+
+
+def machine(card: dict[str, Any]) -> str:
+    """One line on what was measured on what."""
+    libraries = card["libraries"]
+    versions = ", ".join(f"{name} {libraries[name]}" for name in ("torch", "numba") if name in libraries)
+    return f"{card['cpu']}, {card['cpus']} cores, {card['threads']} threads, {versions}, commit `{card['commit']}`."
+
+
+def kernels(result: dict[str, Any]) -> str:
+    """The neuron kernels beside a loop, a copy and SpikingJelly."""
+    lines = [
+        "## Neurons",
+        f"Input {result['shape']} {result['dtype']}, {result['rounds']} rounds in turn. *Floor*: the time in which the bytes that "
+        "must move (8 per neuron and step forward, 20 with backward) are copied. `python benchmarks/kernels.py`",
+        "",
+        "| case | pass | median ms | fastest ms | × floor | × SpikingJelly's speed |",
+        "|---|---|---:|---:|---:|---:|",
+    ]
+    for row in result["rows"]:
+        ratio = row.get("times_spikingjelly")
+        lines.append(
+            f"| {row['case']} | {row['kind']} | {row['median_ms']:.2f} | {row['fastest_ms']:.2f} | {row['over_floor']:.2f} | "
+            f"{f'{ratio:.2f}' if ratio is not None else '–'} |"
+        )
+    return "\n".join([*lines, "", machine(result["machine"]), ""])
+
+
+def training(result: dict[str, Any]) -> str:
+    """One training step of a whole model."""
+    lines = [
+        "## A training step",
+        f"Spikformer 4-384 at 32×32, T=4, batch {result['batch']}: forward, loss, backward. Each case in processes of its own, in "
+        "turn. `python benchmarks/training.py`",
+        "",
+        "| case | median ms | min–max ms | images/s | peak MiB | first step s | × SpikingJelly's speed |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for name, row in result["rows"].items():
+        if "note" in row:
+            lines.append(f"| {name} | {row['note']} | | | | | |")
+            continue
+        speed = f"{row['speed']:.2f}" if row["speed"] else "–"
+        lines.append(
+            f"| {name} | {row['median_ms']:.0f} | {row['min_ms']:.0f}–{row['max_ms']:.0f} | {row['images_per_second']:.2f} | "
+            f"{row['peak_mib']:.0f} | {row['first_step_s']:.1f} | {speed} |"
+        )
+    return "\n".join([*lines, "", machine(result["machine"]), ""])
+
+
+def energy(result: dict[str, Any]) -> str:
+    """What counting operations costs."""
+    return "\n".join(
+        [
+            "## Counting operations",
+            f"{result['case']}: with the meter open it takes {result['ratio']:.2f} times as long as without. "
+            "`python benchmarks/energy.py`",
+            "",
+            machine(result["machine"]),
+            "",
+        ]
+    )
+
+
+SECTIONS = {"kernels.json": kernels, "training.json": training, "energy.json": energy}
+
+
+def main() -> int:
+    """Write the page."""
+    parts = [
+        "<!-- Written by benchmarks/page.py from benchmarks/results. -->",
+        "# Benchmarks",
+        "",
+        "Machines here are shared and noisy: read the ratios, which come from one run, not the times.",
+        "",
+    ]
+    for name, write in SECTIONS.items():
+        path = RESULTS / name
+        if path.exists():
+            parts.append(write(json.loads(path.read_text(encoding="utf-8"))))
+        else:
+            sys.stderr.write(f"no {name} yet; its section is left out\n")
+    PAGE.write_text("\n".join(parts), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
