@@ -131,9 +131,10 @@ def test_the_average_follows_its_recursion_and_is_swapped_in_and_out() -> None:
     model.num_batches_tracked.fill_(7)
     average.update(model)
     expected = start + (1 - 0.1) * (2.0 - start)
-    with average.inside(model):
-        assert model.weight.item() == pytest.approx(expected)
-        assert int(model.num_batches_tracked) == 7
+    average.exchange(model)
+    assert model.weight.item() == pytest.approx(expected)
+    assert int(model.num_batches_tracked) == 7
+    average.exchange(model)
     assert model.weight.item() == 2.0
     for _ in range(20):
         average.update(model)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from spikeformers.core.errors import ConfigError
-from spikeformers.engine import files
+from spikeformers.engine import checkpoint, files
 from spikeformers.engine.config import RunConfig
 from spikeformers.engine.run import train
 from spikeformers.engine.stop import Interrupted
@@ -142,6 +142,13 @@ def test_ctrl_c_during_validation_is_granted_at_the_end_of_the_epoch(tiny: RunCo
 
     with pytest.raises(Interrupted, match="after epoch 1"):
         train(tiny, tmp_path, on_event=press)
+
+
+def test_checkpoints_within_an_epoch_come_by_time_too(tiny: RunConfig, tmp_path: Path) -> None:
+    often = tiny.but(train=tiny.train.but(checkpoint_steps=None, checkpoint_seconds=1e-9))
+    with pytest.raises(Killed):
+        train(often, tmp_path, on_event=killing(lambda e: e.get("step") == 2))
+    assert checkpoint.load(tmp_path / "checkpoint/last.ckpt")["progress"]["step"] == 1
 
 
 def test_a_folder_with_a_run_is_refused_with_the_way_out(tiny: RunConfig, finished: Path) -> None:

@@ -1,7 +1,5 @@
 """Exponential moving average of the weights."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -34,15 +32,6 @@ class WeightAverage:
                 mean.lerp_(value, weight)
             else:
                 mean.copy_(value)
-
-    @contextmanager
-    def inside(self, module: nn.Module) -> Iterator[None]:
-        """Let the module have the averaged weights for the length of the block."""
-        self.exchange(module)
-        try:
-            yield
-        finally:
-            self.exchange(module)
 
     @torch.no_grad()
     def exchange(self, module: nn.Module) -> None:

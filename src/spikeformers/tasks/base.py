@@ -9,9 +9,9 @@ from spikeformers.core.config import Config
 from spikeformers.core.registry import Registry
 from spikeformers.core.types import Batch, StepOutput
 from spikeformers.data.base import DatasetInfo
-from spikeformers.encoders.base import EncoderConfig
+from spikeformers.encoders.base import Encoder, EncoderConfig
 from spikeformers.metrics.base import Metric
-from spikeformers.models.base import ModelConfig
+from spikeformers.models.base import ModelConfig, SpikingModel
 
 TASKS: Registry["TaskConfig"] = Registry("task", "spikeformers.tasks")
 
@@ -49,8 +49,10 @@ class Task(nn.Module):
     """
 
     goal: ClassVar[str]
+    model: SpikingModel
+    encoder: Encoder
 
-    def __init__(self, model: nn.Module, encoder: nn.Module) -> None:
+    def __init__(self, model: SpikingModel, encoder: Encoder) -> None:
         super().__init__()
         self.model = model
         self.encoder = encoder

@@ -66,7 +66,8 @@ def split_decay(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter
         if isinstance(getattr(module, "config", None), NeuronConfig)
         for parameter in module.parameters()
     }
-    decayed, plain = [], []
+    decayed: list[nn.Parameter] = []
+    plain: list[nn.Parameter] = []
     for parameter in model.parameters():
         if parameter.requires_grad:
             (plain if parameter.dim() <= 1 or id(parameter) in neural else decayed).append(parameter)
