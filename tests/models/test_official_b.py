@@ -37,6 +37,8 @@ OWN = {
     "sglformer_dvs": ("sglformer", ()),
     "spikingresformer_imagenet": ("spikingresformer", ()),
     "spikingresformer_dvs": ("spikingresformer", ()),
+    "sdt_v3_large_base": ("sdt_v3", ()),
+    "sdt_v3_large_large": ("sdt_v3_large", ()),
 }
 LEAKING = {"sglformer_imagenet", "sglformer_imagenet_late"}
 KEYS = {
@@ -55,6 +57,7 @@ KEYS = {
     "spikingresformer_dvsg": (),
     "masked_spiking_transformer_t": (),
     "masked_spiking_transformer_t_cifar10": (),
+    "sdt_v3_12_512_kd": (),
     "ms_resnet_18": (),
     "ms_resnet_104": (),
 }

@@ -31,6 +31,10 @@ PARAMETERS = {
     "sdt_v3_s": 5_105_608,
     "sdt_v3_m": 10_023_112,
     "sdt_v3_l": 18_987_504,
+    "sdt_v3_12_512": 82_502_952,
+    "sdt_v3_12_512_kd": 83_015_952,
+    "sdt_v3_12_768": 170_971_714,
+    "sdt_v3_12_768_kd": 171_740_714,
     # Step sizes of weights counted, those of the inputs' quantizers, which are never used, not.
     "qsd_8_256": 8_336_504 + 32_544,
     "spikingresformer_ti": 11_180_992,

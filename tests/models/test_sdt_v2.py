@@ -58,7 +58,7 @@ def test_attention_without_keys_has_the_published_size() -> None:
 def test_the_output_is_the_mean_of_both_heads() -> None:
     model = create_model("sdt_v2_tiny", distillation_head=True).eval()
     maps = model.features(torch.rand(2, 3, 32, 32))[-1]
-    labels, teacher = model.heads(maps)
+    labels, teacher = model.logits(maps)
     assert teacher is not None
     torch.testing.assert_close(model.classify(maps), (labels + teacher) / 2)
 

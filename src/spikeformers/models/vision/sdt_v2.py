@@ -140,11 +140,11 @@ class SDTV2(SpikingModel):
     def pyramid(self, x: Tensor) -> list[Tensor]:
         return self.trunk(x)
 
-    def heads(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+    def logits(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """The last map → logits [T, B, K] of the head for labels and of the one for the teacher's, if there is one."""
         spikes = self.head_neuron(x.flatten(3).mean(3))
         return self.head(spikes), None if self.head_kd is None else self.head_kd(spikes)
 
     def classify(self, x: Tensor) -> Tensor:
-        logits, distilled = self.heads(x)
-        return logits if distilled is None else (logits + distilled) / 2
+        labels, teacher = self.logits(x)
+        return labels if teacher is None else (labels + teacher) / 2

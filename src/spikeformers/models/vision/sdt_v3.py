@@ -13,6 +13,7 @@ from spikeformers.layers.checks import check_heads, check_stride
 from spikeformers.layers.meta import MetaConvBlock, MetaTrunk, OnTokens, SpikeSeparableConv, WideAttention
 from spikeformers.layers.mlp import SpikingMLP
 from spikeformers.models.base import MODELS, ModelConfig, OfficialArgs, SpikingModel, count_blocks, shape_of
+from spikeformers.models.vision.sdt_v3_large import SDTV3LargeConfig
 from spikeformers.neurons import NeuronConfig
 from spikeformers.neurons.multispike import MultiSpikeConfig
 from spikeformers.weights import meta
@@ -80,7 +81,10 @@ class SDTV3Config(ModelConfig):
         return self.but(neuron="relu", head_neuron="relu", timesteps=1)
 
     @classmethod
-    def from_official(cls, shapes: Mapping[str, torch.Size], args: OfficialArgs) -> Self:
+    def from_official(cls, shapes: Mapping[str, torch.Size], args: OfficialArgs) -> ModelConfig:  # type: ignore[override]
+        """The config of an official checkpoint; those of the large models become `sdt_v3_large`."""
+        if "block3.0.attn.q_conv.0.conv1.0.weight" in shapes:
+            return SDTV3LargeConfig.from_official(shapes, args)
         names = ("downsample1_2", "downsample2", "downsample3", "downsample4")
         dims = tuple(shape_of(shapes, f"{name}.encode_conv.weight")[0] for name in names)
         args.ignore("patch_size", "embed_dim", "num_classes", "in_channels", "depths", "mlp_ratios", "sr_ratios")

@@ -1,6 +1,7 @@
 """Spikformer V2: Spikformer's blocks behind a convolution stem."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 from torch import Tensor, nn
 
@@ -73,8 +74,7 @@ class SpikformerV2(SpikingModel):
         dim, neuron = config.dim, config.neuron
         widths = [config.in_channels, dim // 8, dim // 4, dim // 2, dim]
         self.stem = nn.ModuleList(
-            ConvStemStage(a, b, ratio=config.stem_ratio, neuron=neuron)
-            for a, b in zip(widths, widths[1:], strict=False)
+            ConvStemStage(a, b, ratio=config.stem_ratio, neuron=neuron) for a, b in pairwise(widths)
         )
         self.blocks = nn.Sequential(
             *(
