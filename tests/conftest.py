@@ -2,6 +2,7 @@
 
 import os
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("MPLBACKEND", "Agg")
@@ -16,6 +17,17 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 def _seeded() -> None:
     torch.manual_seed(0)
     torch.set_num_threads(2)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _kernel_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Kernels are compiled once for all tests of a session, whatever the number of processes."""
+    given = os.environ.get("SPIKEFORMERS_CACHE")
+    if given is None:
+        os.environ["SPIKEFORMERS_CACHE"] = str(tmp_path_factory.getbasetemp().parent / "kernel-cache")
+    yield
+    if given is None:
+        del os.environ["SPIKEFORMERS_CACHE"]
 
 
 @pytest.fixture(autouse=True)
