@@ -179,7 +179,7 @@ def test_temporal_interaction_is_silent_at_the_released_thresholds_after_the_fir
     released = {"in_threshold": 1.0, "out_threshold": 1.0, "attention_threshold": 1.0}
     for changes, silent in ((released, True), ({}, False)):
         interaction = create_model("tim_tiny", **changes).blocks[0].attention.interaction
-        queries = (torch.rand(8, 2, 2, 4, 32) < 0.7).float()
+        queries = (torch.rand(8, 2, 2, 16, 32) < 0.7).float()
         with torch.no_grad():
             torch.nn.init.constant_(interaction.interactor.bias, 2.0)
             out = interaction(queries)

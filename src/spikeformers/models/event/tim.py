@@ -26,8 +26,8 @@ from spikeformers.weights.units import conv_rules, linear_rules
     "tim",
     variants={
         "tim_tiny": {
-            **{"img_size": 32, "dim": 64, "depth": 1, "heads": 2, "mlp_ratio": 2.0, "timesteps": 4},
-            "attention_scale": 1.0,
+            **{"dim": 64, "depth": 1, "heads": 2, "mlp_ratio": 2.0, "timesteps": 4},
+            "attention_scale": 0.5,
         },
         "tim_2_256": {},
     },

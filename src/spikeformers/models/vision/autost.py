@@ -31,7 +31,7 @@ def _uniform(depth: int, dim: int, heads: int = 8, ratio: float = 4.0) -> dict[s
 @MODELS.register(
     "autost",
     variants={
-        "autost_tiny": {"dim": 64, "heads": (4, 2), "mlp_ratios": (2.0, 3.0)},
+        "autost_tiny": {"dim": 64, "heads": (4, 2), "mlp_ratios": (2.0, 3.0), "neuron": ModelConfig.neuron},
         "autost_1_192": _uniform(1, 192, heads=4, ratio=3.0),
         "autost_4_256": _uniform(4, 256),
         "autost_2_384": _uniform(2, 384),
