@@ -1,6 +1,6 @@
 """Which implementation of a kernel runs.
 
-On `auto`: triton on CUDA devices, the compiled CPU kernels on processors, else the reference. The choice is logged once,
+On `auto`: the compiled CPU kernels on processors, triton on CUDA devices, else the reference. The choice is logged once,
 with the reasons of those that declined. The environment variable SPIKEFORMERS_KERNELS replaces `auto`. A backend that
 was named, by argument or environment, and cannot run raises.
 """
@@ -30,7 +30,7 @@ def choose(op: str, wish: str, device: torch.device, dtype: torch.dtype, backend
         op: name of the kernel, for messages.
         wish: `auto` or a backend's name.
         device, dtype: of the tensors.
-        backends: name → verifier, best first.
+        backends: name → verifier, in the order in which `auto` asks them.
 
     Raises:
         ConfigError: there is no such backend.

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spikeformers.kernels.scan.cpu.cache import cache_folder, load
+from spikeformers.kernels.scan.cpu.run import toolchain
+from spikeformers.kernels.scan.source import cache_folder, load
 
 FUNCTIONS = {
     "exp32": (np.exp, 1.5),
@@ -36,7 +37,7 @@ def test_functions_of_float32_are_within_two_units_and_right_at_the_edges(name: 
     x = np.concatenate([random.normal(size=40_000) * 30, random.normal(size=40_000), edges]).astype(np.float32)
     y = np.empty_like(x)
     arguments = np.array([x.size, x.ctypes.data, y.ctypes.data], dtype=np.int64)
-    load(SOURCE.format(name=name), "entry").ctypes(
+    load(SOURCE.format(name=name), "entry", toolchain()).ctypes(
         arguments.ctypes.data_as(np.ctypeslib.ctypes.POINTER(np.ctypeslib.ctypes.c_int64))
     )
     with np.errstate(all="ignore"):
@@ -53,10 +54,10 @@ def test_functions_of_float32_are_within_two_units_and_right_at_the_edges(name: 
 def test_a_kernel_is_written_whole_and_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPIKEFORMERS_CACHE", str(tmp_path))
     source = "entry = 1\n"
-    assert load(source, "entry") == 1
+    assert load(source, "entry", "test") == 1
     (file,) = (tmp_path / "kernels").glob("*.py")
     before = file.stat().st_mtime_ns
-    assert load(source, "entry") == 1
+    assert load(source, "entry", "test") == 1
     assert file.stat().st_mtime_ns == before
     assert [p.name for p in (tmp_path / "kernels").iterdir() if p.suffix == ".tmp"] == []
 

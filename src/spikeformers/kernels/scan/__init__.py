@@ -35,11 +35,11 @@ def _verify_reference(device: torch.device, dtype: torch.dtype) -> str | None:
 
 
 BACKENDS: dict[str, dispatch.Verifier] = {
-    "triton": _verify_triton,
     "cpu": _verify_cpu,
+    "triton": _verify_triton,
     "reference": _verify_reference,
 }
-"""Implementations of the scan, best first."""
+"""Implementations of the scan, in the order in which `auto` asks them."""
 
 
 def scan(

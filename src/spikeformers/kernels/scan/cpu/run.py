@@ -1,15 +1,18 @@
 """Running emitted kernels on tensors."""
 
 import ctypes
+import hashlib
 from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from spikeformers.kernels.scan.cpu.cache import load
 from spikeformers.kernels.scan.cpu.emit import Mode, backward_source, forward_source
 from spikeformers.kernels.scan.layout import in_layout_of, with_steps_outermost
 from spikeformers.kernels.scan.program import Program
+from spikeformers.kernels.scan.source import load
 from spikeformers.kernels.threads import run_entry, thread_count
 
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
@@ -97,7 +100,7 @@ def _entry(program: Program, mode: Mode, name: str) -> int:
     found = _entries.get(key)
     if found is None:
         source = forward_source(program, mode) if name == "forward" else backward_source(program, mode)
-        found = _entries[key] = load(source, "entry").address
+        found = _entries[key] = load(source, "entry", toolchain()).address
     return found
 
 
@@ -119,3 +122,12 @@ def _launch(entry: int, arrays: Sequence[Tensor], x: Tensor, block: int) -> None
     head = (x.shape[0], x.numel() // x.shape[0], shares, part, min(block, part), 0)
     arguments = (ctypes.c_int64 * (len(head) + len(arrays)))(*head, *(a.data_ptr() for a in arrays))
     run_entry(entry, ctypes.addressof(arguments), min(threads, shares))
+
+
+@cache
+def toolchain() -> str:
+    """What a kernel depends on besides its source: Numba and the functions that it inlines."""
+    import numba
+
+    functions = Path(__file__).with_name("math.py").read_bytes()
+    return f"numba {numba.__version__} {hashlib.sha256(functions).hexdigest()} "

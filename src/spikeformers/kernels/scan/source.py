@@ -1,4 +1,4 @@
-"""Compiled kernels on disk: the emitted source as a module named by its hash, with Numba's machine code beside it."""
+"""Emitted kernels on disk: each a module named by its hash; Numba keeps its machine code beside it, Triton elsewhere."""
 
 import hashlib
 import importlib.util
@@ -35,9 +35,15 @@ def _temporary_folder() -> Path:
     return Path(tempfile.mkdtemp(prefix="spikeformers-kernels-"))
 
 
-def load(source: str, function: str) -> Any:
-    """The compiled function of an emitted source; compiles only what no process has compiled before."""
-    name = f"spikeformers_kernel_{hashlib.sha256((_toolchain() + source).encode()).hexdigest()[:24]}"
+def load(source: str, function: str, toolchain: str) -> Any:
+    """A function of an emitted source.
+
+    Args:
+        source: text of a module.
+        function: name of what is wanted from it.
+        toolchain: what machine code made from the source depends on besides it, such as the compiler's version.
+    """
+    name = f"spikeformers_kernel_{hashlib.sha256((toolchain + source).encode()).hexdigest()[:24]}"
     path = cache_folder() / f"{name}.py"
     if not path.exists():
         _write_whole(path, source)
@@ -55,12 +61,3 @@ def _write_whole(path: Path, text: str) -> None:
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(text)
     os.replace(temporary, path)
-
-
-@cache
-def _toolchain() -> str:
-    """What a kernel depends on besides its source."""
-    import numba
-
-    functions = Path(__file__).with_name("math.py").read_bytes()
-    return f"{numba.__version__} {hashlib.sha256(functions).hexdigest()} "
