@@ -5,6 +5,7 @@ import torch
 
 from spikeformers import energy
 from spikeformers.core.errors import ConfigError
+from spikeformers.energy.attention import associations
 from spikeformers.models.base import ModelConfig
 from spikeformers.models.vision.spikformer import SpikformerConfig
 
@@ -123,3 +124,18 @@ def test_an_all_silent_network_is_flagged(config: ModelConfig) -> None:
             parameter.zero_()
     found = energy.assess(model, None, [_images(config, 1)])
     assert any("all neurons are silent" in flag for flag in found.flags())
+
+
+@pytest.mark.parametrize(
+    ("tokens_first", "order", "macs", "other"), [(True, "(q·kᵀ)·v", 100, 40), (False, "q·(kᵀ·v)", 40, 100)]
+)
+def test_both_association_orders_of_attention_are_told(tokens_first: bool, order: str, macs: int, other: int) -> None:
+    class Attention(torch.nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return (x @ x.mT) @ x if tokens_first else x @ (x.mT @ x)
+
+    model = Attention()
+    with energy.count(model) as meter:
+        model((torch.rand(3, 5, 2) < 0.5).float())  # 5 tokens, 2 channels
+    found = associations(meter.rows())
+    assert [(a["order"], a["dense_macs"], a["other_dense_macs"]) for a in found] == [(order, macs, other)]

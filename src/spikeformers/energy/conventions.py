@@ -138,7 +138,7 @@ CONVENTIONS = (
     Convention(
         "strict binary",
         "AC only where every input is 0 or 1, and else a dense MAC pass at every step; so residual sums (integers) "
-        "are charged like real numbers (the rule of SpikingJelly's MAC and AC counters and of Spikingformer's tool)",
+        "are charged like real numbers (the rule of SpikingJelly's MAC and AC counters)",
         two_constants(_strict),
     ),
     Convention(

@@ -228,6 +228,7 @@ class Recorder:
         index = self._products.get(path, 0)
         self._products[path] = index + 1
         row = self._start(f"{path}[{index}]", "product", product_macs(a, b), out)
+        row.shape = (a.shape[0], a.shape[1], a.shape[2], b.shape[2])
         left, right = self.operand(a), self.operand(b)
 
         def work() -> None:

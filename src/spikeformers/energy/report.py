@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from spikeformers.core.errors import ConfigError
+from spikeformers.energy.attention import associations
 from spikeformers.energy.breakeven import break_even
 from spikeformers.energy.conventions import compare
 from spikeformers.energy.count import count
@@ -126,6 +127,7 @@ class Assessment:
             f"prices: {self.prices.name} ({self.prices.source})",
             *self.prices.notes,
             f"T={self.meter.steps}; mean over {self.meter.samples} samples in {len(self.meter.passes)} batches",
+            "a pooled mean of spikes is as many spikes as went into it; its factor belongs to the weights",
             "a spike of value n is n accumulates; zero inputs and taps on padding cost nothing for spikes",
             "multiply-accumulates of analog layers include taps on padding, as for the dense network",
             *(f"{path} sees the same input at every step: computed once" for path in cached),
@@ -163,6 +165,7 @@ class Assessment:
             "sensitivity": self.sensitivity(),
             "verdict": self.verdict(),
             "break_even": self.break_even() if self.twin else [],
+            "attention": associations(meter.rows()),
             "neurobench": neurobench(meter),
             "assumptions": self.assumptions(),
             "flags": self.flags(),

@@ -35,6 +35,7 @@ class Row:
         repeats: steps that repeat the same analog input; 1 where inputs differ.
         step_acs: accumulates by step, where the leading axis shows the steps.
         levels: largest number of units in one element.
+        shape: (batch, m, k, n) of a product [batch, m, k] · [batch, k, n].
         bit_share: share of one-bits in an analog input quantized to the width that the counter was asked to measure.
     """
 
@@ -63,6 +64,7 @@ class Row:
     step_acs: list[float] = field(default_factory=list)
     levels: int = 0
     bit_share: float | None = None
+    shape: tuple[int, int, int, int] | None = None
 
     @property
     def spike_driven(self) -> bool:
