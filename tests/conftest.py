@@ -1,4 +1,4 @@
-"""What every test gets: fixed seeds, two threads, no network, a private cache, and the shared folder where there is one."""
+"""What every test gets: fixed seeds, one thread (the suite runs in two processes), no network, a private cache, and the shared folder where there is one."""
 
 import os
 import socket
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 @pytest.fixture(autouse=True)
 def _seeded() -> None:
     torch.manual_seed(0)
-    torch.set_num_threads(2)
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -36,7 +36,9 @@ def did_you_mean(name: str, options: Iterable[str]) -> str:
     names = sorted(set(options))
     folded = {option.lower().replace("-", "_"): option for option in names}
     wanted = name.lower().replace("-", "_")
-    near = difflib.get_close_matches(wanted, folded, n=3, cutoff=0.6) or [f for f in folded if wanted and wanted in f][:3]
+    near = (
+        difflib.get_close_matches(wanted, folded, n=3, cutoff=0.6) or [f for f in folded if wanted and wanted in f][:3]
+    )
     if near:
         return "; did you mean " + " or ".join(repr(folded[n]) for n in near) + "?"
     if not names:
