@@ -7,6 +7,7 @@ stands for one dot-free piece and must occur on both sides.
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 from torch import Tensor
 
@@ -46,12 +47,13 @@ class Rule:
 
 
 def _translate(source: str, target: str | None, name: str) -> str | None:
-    match = _pattern(source).fullmatch(name)
+    match = _pattern(source).fullmatch(name) if name.startswith(source.partition("{")[0]) else None
     if match is None:
         raise KeyError(name)
     return None if target is None else _PLACE.sub(lambda place: match[place[1]], target)
 
 
+@cache
 def _pattern(template: str) -> re.Pattern[str]:
     seen: set[str] = set()
     out, end = [], 0
