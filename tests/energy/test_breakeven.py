@@ -1,6 +1,9 @@
+from pathlib import Path
+
 import pytest
 
-from spikeformers.energy.breakeven import at_rate, break_even
+from spikeformers.core.errors import ConfigError
+from spikeformers.energy.breakeven import at_rate, break_even, figure
 from spikeformers.energy.hardware import HOROWITZ_45NM
 from spikeformers.energy.meter import Meter
 from spikeformers.energy.rows import Pass, Row
@@ -75,3 +78,14 @@ def test_the_verdict_names_the_level_that_turns_it_around() -> None:
     assert "arithmetic only: the spiking network needs less" in text
     assert "dram, as given: turned around" in text
     assert "sram_8kb, as given" not in text
+
+
+def test_break_even_rates_are_drawn_by_memory_level(tmp_path: Path) -> None:
+    found = break_even(spiking_meter(0.1, neurons=N, weights=W), twin_meter(), HOROWITZ_45NM, steps=[1, 4])
+    drawn = figure(found)
+    drawn.savefig(tmp_path / "break_even.png")
+    assert (tmp_path / "break_even.png").stat().st_size > 5000
+    labels = drawn.axes[0].get_legend_handles_labels()[1]
+    assert labels == ["arithmetic only", *HOROWITZ_45NM.levels]
+    with pytest.raises(ConfigError, match="SNN w8 / ANN int8"):
+        figure(found, ann="ANN int9")

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from spikeformers import energy
+from spikeformers.core.carry import carry
 from spikeformers.core.errors import ConfigError, ShapeError
 from spikeformers.energy.rows import Row
 from spikeformers.layers.time import over_time
@@ -313,3 +314,23 @@ def test_an_operator_without_a_rule_is_flagged() -> None:
     with energy.count(model) as meter:
         model(torch.rand(3))
     assert any("lgamma" in flag for flag in meter.flags())
+
+
+def test_large_whole_numbers_at_the_input_are_remarked() -> None:
+    model = nn.Sequential(nn.Linear(2, 2), IF())
+    with torch.no_grad(), energy.count(model) as meter:
+        model(torch.tensor([[[255.0, 3.0]]]))
+    assert any("whole numbers up to 255" in flag for flag in meter.flags())
+
+
+def test_chunks_of_a_carried_sequence_are_passes_of_their_own() -> None:
+    model, x = nn.Sequential(nn.Linear(3, 2), IF()), torch.rand(6, 1, 3)
+    with torch.no_grad(), carry(model), energy.count(model) as meter:
+        model(x[:3])
+        model(x[3:])
+    assert [(p.steps, p.samples) for p in meter.passes] == [(3, 1), (3, 1)]
+    with torch.no_grad(), energy.count(model) as mixed:
+        model(x[:2])
+        model(x[:3])
+    with pytest.raises(ConfigError, match=r"T=\[2, 3\]"):
+        _ = mixed.steps

@@ -2,12 +2,16 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from spikeformers.core.errors import ConfigError, did_you_mean
 from spikeformers.energy.hardware import PriceTable
 from spikeformers.energy.meter import Meter
 from spikeformers.energy.rows import SYNAPTIC, Row
 from spikeformers.energy.variants import Variant, analog, spiking
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def at_rate(meter: Meter, steps: int, rate: float) -> Meter:
@@ -75,6 +79,33 @@ def break_even(
                     }
                 )
     return found
+
+
+def figure(rows: list[dict[str, Any]], *, snn: str = "SNN w8", ann: str = "ANN int8") -> "Figure":
+    """The rate that breaks even against T, one line for each memory level.
+
+    Args:
+        rows: what `break_even` returned.
+        snn, ann: which pair to show.
+
+    Raises:
+        ConfigError: the rows do not hold this pair.
+    """
+    from matplotlib.figure import Figure
+
+    shown = [row for row in rows if (row["snn"], row["ann"]) == (snn, ann)]
+    if not shown:
+        pairs = sorted({f"{row['snn']} / {row['ann']}" for row in rows})
+        raise ConfigError(f"no break-even rates of {snn} / {ann}" + did_you_mean(f"{snn} / {ann}", pairs))
+    drawn = Figure(figsize=(6, 4), layout="constrained")
+    axes = drawn.add_subplot()
+    for level in dict.fromkeys(row["level"] for row in shown):
+        line = [(row["steps"], row["rate"]) for row in shown if row["level"] == level]
+        axes.plot(*zip(*line, strict=True), marker="o", label=level or "arithmetic only")
+    axes.set(xlabel="steps T", ylabel="mean rate that breaks even", title=f"{snn} needs less than {ann} below the line")
+    axes.set_ylim(bottom=0)
+    axes.legend()
+    return drawn
 
 
 def _crossing(silent: Variant, busy: Variant, ann: Variant, pj: float) -> float:

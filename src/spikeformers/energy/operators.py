@@ -22,6 +22,9 @@ from spikeformers.energy.formulas import (
 from spikeformers.energy.operands import KINDS, Operand, classify
 from spikeformers.energy.rows import Pass, Row
 
+_MANY = 15
+"""Event counts above this in a model's input are worth a remark: they may be pixels."""
+
 
 class Weights:
     """Which tensors are weights: parameters, buffers, and what is computed from these alone (casts, folds, views)."""
@@ -191,6 +194,11 @@ class Recorder:
         row.operand = (operand := self.operand(x)).kind
         row.weights = weight.numel()
         before_first_neuron = not self.fired
+        if before_first_neuron and operand.kind == "integer" and operand.high > _MANY:
+            self.now.notes.append(
+                f"{path} takes whole numbers up to {operand.high} as its input and is charged that many accumulates for "
+                "each; if these are pixels and no event counts, scale or normalize them"
+            )
 
         def work() -> None:
             acs, events, row.units, row.nonzeros, row.synapses = sums(operand)
