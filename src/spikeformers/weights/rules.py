@@ -47,7 +47,7 @@ class Rule:
 
 
 def _translate(source: str, target: str | None, name: str) -> str | None:
-    match = _pattern(source).fullmatch(name) if name.startswith(source.partition("{")[0]) else None
+    match = _pattern(source).fullmatch(name)
     if match is None:
         raise KeyError(name)
     return None if target is None else _PLACE.sub(lambda place: match[place[1]], target)
@@ -70,6 +70,9 @@ class Rules:
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self.rules = tuple(rules)
+        # What a name must start with for a rule to apply, so that most rules need not be tried.
+        self._official = [(rule.official.partition("{")[0], rule) for rule in self.rules]
+        self._ours = [(rule.ours.partition("{")[0], rule) for rule in self.rules if rule.ours is not None]
 
     def to_ours(self, official: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Rename and reshape an official state dict.
@@ -80,7 +83,9 @@ class Rules:
         out: dict[str, Tensor] = {}
         left: list[str] = []
         for name, tensor in official.items():
-            for rule in self.rules:
+            for start, rule in self._official:
+                if not name.startswith(start):
+                    continue
                 try:
                     ours = rule.forward(name)
                 except KeyError:
@@ -108,7 +113,9 @@ class Rules:
         """
         out: dict[str, Tensor] = {}
         for name, tensor in ours.items():
-            for rule in self.rules:
+            for start, rule in self._ours:
+                if not name.startswith(start):
+                    continue
                 try:
                     official = rule.backward(name)
                 except KeyError:
