@@ -33,6 +33,7 @@ def test_every_thread_gets_the_argument_once(monkeypatch: pytest.MonkeyPatch, po
 
 
 def test_small_work_and_few_threads_stay_small() -> None:
+    torch.set_num_threads(2)
     assert threads.thread_count(10, 100) == 1
     assert threads.thread_count(10**9, 100) == 2
     torch.set_num_threads(1)

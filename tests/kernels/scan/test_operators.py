@@ -79,6 +79,7 @@ def _scan_in_child(definition: Any, x: torch.Tensor, answers: Any) -> None:
 
 
 def test_runs_in_a_forked_process(case: Any) -> None:
+    torch.set_num_threads(2)
     definition, x = case("leaky").definition, 2 * torch.randn(3, 70_001)
     here = scan(definition, x, None, {}, keep=False, backend="cpu")[0][:, ::997].sum().item()
     context = multiprocessing.get_context("fork")

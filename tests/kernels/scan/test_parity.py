@@ -66,6 +66,7 @@ def test_any_number_of_steps_and_neurons(case: Any, run: Any, steps: int, count:
 
 def test_many_neurons_on_several_threads_give_the_bits_of_one(case: Any, run: Any) -> None:
     neuron, x = case("leaky"), 2 * torch.randn(3, 70_001)
+    torch.set_num_threads(2)
     many = run(neuron, x, "cpu")
     torch.set_num_threads(1)
     one = run(neuron, x, "cpu")
@@ -75,6 +76,7 @@ def test_many_neurons_on_several_threads_give_the_bits_of_one(case: Any, run: An
 
 
 def test_scalar_parameters_sum_over_all_shares(case: Any, run: Any) -> None:
+    torch.set_num_threads(2)
     neuron, x = case("learned"), 2 * torch.randn(3, 70_001)
     assert_same(run(neuron, x, "cpu"), run(neuron, x, "reference"), exact=True, dtype=torch.float32)
 
