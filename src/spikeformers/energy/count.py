@@ -15,7 +15,8 @@ from spikeformers.core.carry import State
 from spikeformers.core.errors import ConfigError, ShapeError
 from spikeformers.energy.firing import NeuronWatch, is_spiking
 from spikeformers.energy.meter import Meter
-from spikeformers.energy.operators import Recorder
+from spikeformers.energy.operators import record
+from spikeformers.energy.recorder import Recorder
 from spikeformers.energy.rows import Pass
 from spikeformers.neurons.base import Neuron
 
@@ -175,7 +176,7 @@ class _Counter(TorchDispatchMode):
             with self:
                 return func.decompose(*args, **kwargs)
         out = func(*args, **kwargs)
-        self.recorder.record(func, args, kwargs, out, inside_neuron=self.neurons.scanning > 0)
+        record(self.recorder, func, args, kwargs, out, inside_neuron=self.neurons.scanning > 0)
         return out
 
 

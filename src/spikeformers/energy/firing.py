@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from spikeformers import neurons
 from spikeformers.core.carry import Stateful
 from spikeformers.energy.equations import update_primitives
-from spikeformers.energy.operators import Recorder
+from spikeformers.energy.recorder import Recorder
 from spikeformers.energy.rows import SYNAPTIC, Firing, Row
 from spikeformers.neurons import NeuronConfig
 from spikeformers.neurons.base import Neuron

@@ -129,6 +129,7 @@ class Assessment:
             f"T={self.meter.steps}; mean over {self.meter.samples} samples in {len(self.meter.passes)} batches",
             "a pooled mean of spikes is as many spikes as went into it; its factor belongs to the weights",
             "a spike of value n is n accumulates; zero inputs and taps on padding cost nothing for spikes",
+            "two weighted layers without a neuron between them make the second one analog: fold them first if they can be",
             "multiply-accumulates of analog layers include taps on padding, as for the dense network",
             *(f"{path} sees the same input at every step: computed once" for path in cached),
             "batch norm that follows a weighted layer is folded into its weights and free",

@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from spikeformers.energy.firing import is_spiking
 from spikeformers.energy.operands import Operand, classify
-from spikeformers.energy.operators import Weights
+from spikeformers.energy.recorder import Weights
 
 
 @dataclass
