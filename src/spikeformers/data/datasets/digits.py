@@ -2,7 +2,7 @@
 
 import csv
 import gzip
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,8 @@ from spikeformers.data.base import DATASETS, DataConfig, DatasetInfo, check_labe
 from spikeformers.data.samples import ArraySamples, Splits, Subset, stratified
 
 FILE = "digits.csv.gz"
-PIXELS, LEVELS = 64, 16
+SIDE, LEVELS = 8, 16
+PIXELS = SIDE * SIDE
 
 INFO = DatasetInfo(
     title="Digits (8×8)",
@@ -36,6 +37,8 @@ INFO = DatasetInfo(
 class DigitsConfig(DataConfig):
     """Handwritten digits, 1,797 real 8×8 scans inside scikit-learn: nothing to fetch."""
 
+    size: int = 8
+    """Height and width, a multiple of 8; above 8 every scanned pixel becomes a square of equal ones (nearest neighbor)."""
     test_fraction: float = 0.2
     """Share of all samples that is the test part."""
     val_fraction: float = 0.1
@@ -44,6 +47,11 @@ class DigitsConfig(DataConfig):
     """Seed of the split."""
 
     def __post_init__(self) -> None:
+        if self.size < SIDE or self.size % SIDE:
+            below = max(SIDE, self.size // SIDE * SIDE)
+            raise ConfigError(
+                f"size={self.size} is not a multiple of {SIDE}, the side of the scans; nearest valid: {below}, {below + SIDE}"
+            )
         super().__post_init__()
         if min(self.test_fraction, self.val_fraction) <= 0 or self.test_fraction + self.val_fraction >= 1:
             raise ConfigError(
@@ -53,11 +61,15 @@ class DigitsConfig(DataConfig):
 
     @property
     def info(self) -> DatasetInfo:
-        return INFO
+        if self.size == SIDE:
+            return INFO
+        return replace(INFO, title=f"Digits (8×8, shown as {self.size}×{self.size})", shape=(1, self.size, self.size))
 
     def read(self) -> Splits:
         pixels, labels = self._table()
-        samples = ArraySamples(pixels.view(-1, 1, 8, 8), labels, "digits", scale=LEVELS)
+        factor = self.size // SIDE
+        scans = pixels.view(-1, 1, SIDE, SIDE).repeat_interleave(factor, 2).repeat_interleave(factor, 3)
+        samples = ArraySamples(scans, labels, "digits", scale=LEVELS)
         test, val, train = stratified(labels, (self.test_fraction, self.val_fraction), self.split_seed)
         return Splits(train=Subset(samples, train), val=Subset(samples, val), test=Subset(samples, test))
 
