@@ -13,7 +13,7 @@ from spikeformers.kernels.scan import register_definition, scan
 from spikeformers.kernels.scan.autograd import scan_backward_op, scan_op
 
 
-@pytest.mark.parametrize("name", ["leaky", "learned", "per_channel"])
+@pytest.mark.parametrize("name", ["learned", "per_channel"])
 def test_opcheck(case: Any, name: str) -> None:
     neuron = case(name)
     program = register_definition(neuron.definition).program
