@@ -84,8 +84,10 @@ class MaskedWindowAttention(nn.Module):
         self.q_neuron = neuron.build(channels=dim // heads, axis=-1)
         self.k_neuron = neuron.build(channels=dim // heads, axis=-1)
         self.v_neuron = neuron.build(channels=dim // heads, axis=-1)
-        self.attention_neuron = neuron.build(channels=heads, axis=2)
-        self.out_neuron = neuron.build(channels=dim, axis=-1)
+        # Products of sparse spikes over √d and averages of v stay far below a full threshold.
+        small = neuron.scaled_threshold(0.125)
+        self.attention_neuron = small.build(channels=heads, axis=2)
+        self.out_neuron = small.build(channels=dim, axis=-1)
         self.proj = nn.Linear(dim, dim)
         self.proj_neuron = neuron.build(channels=dim, axis=-1)
         self.bias = nn.Parameter(torch.zeros((2 * window - 1) ** 2, heads))

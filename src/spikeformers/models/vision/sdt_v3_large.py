@@ -30,9 +30,9 @@ _PLACES = (("1_1", 0, 0), ("1_2", 1, 0), ("2_1", 2, 0), ("2_2", 2, 1))
     "sdt_v3_large",
     variants={
         "sdt_v3_large_tiny": {
-            "img_size": 32,
+            "img_size": 64,
             "num_classes": 10,
-            "dims": (16, 16, 32),
+            "dims": (16, 16, 64),
             "depth": 1,
             "heads": 2,
             "mlp_ratio": 2.0,
