@@ -61,14 +61,15 @@ def break_even(
         Rows {"snn", "ann", "steps", "level", "rate"}; level None is arithmetic alone; rate 0 means that the spiking
         network needs more even if it never fires, and a rate above 1 that it needs less even if it always fires.
     """
-    found = []
+    found: list[dict[str, Any]] = []
+    levels: list[tuple[str | None, float]] = [(None, 0.0), *table.levels.items()]
     for t in steps:
         silent, busy = spiking(at_rate(meter, t, 0.0), table), spiking(at_rate(meter, t, 1.0), table)
         rivals = analog(twin, table, t)
         pairs = [(silent[0], busy[0], rivals[0])]
         pairs += [(low, high, ann) for low, high in zip(silent[1:], busy[1:], strict=True) for ann in rivals[1:]]
         for low, high, ann in pairs:
-            for level, pj in {None: 0.0, **table.levels}.items():
+            for level, pj in levels:
                 found.append(
                     {
                         "snn": low.name,

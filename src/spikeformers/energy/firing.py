@@ -107,5 +107,6 @@ def _inside(path: str, scope: str) -> bool:
 
 def _states(module: nn.Module, y: Tensor) -> int:
     """State variables per neuron, where the module tells."""
-    tells = isinstance(module, Stateful) and type(module).initial is not Stateful.initial
-    return len(module.initial(y[0])) if tells else 0
+    if isinstance(module, Stateful) and type(module).initial is not Stateful.initial:
+        return len(module.initial(y[0]))
+    return 0

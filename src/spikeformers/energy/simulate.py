@@ -120,8 +120,10 @@ class _Machine(TorchDispatchMode):
             for tap in itertools.product(*(range(k) for k in weight.shape[2:])):
                 where = _landing(position, tap, stride, padding, dilation, shape[2:])
                 if where is not None:
-                    synapses = weight[(to, channel % inputs, *tap)]
-                    out[(sample, to, *where)] += value * synapses
+                    source: tuple[Any, ...] = (to, channel % inputs, *tap)
+                    target: tuple[Any, ...] = (sample, to, *where)
+                    synapses = weight[source]
+                    out[target] += value * synapses
                     self.result.additions += units * synapses.numel()
         return out
 
@@ -142,8 +144,10 @@ class _Machine(TorchDispatchMode):
                 self.result.additions += units * synapses.numel()
         else:
             for (*batch, inner, column), value, units in _spikes(b, right):
-                synapses = a[(*batch, slice(None), inner)]
-                out[(*batch, slice(None), column)] += value * synapses
+                source: tuple[Any, ...] = (*batch, slice(None), inner)
+                target: tuple[Any, ...] = (*batch, slice(None), column)
+                synapses = a[source]
+                out[target] += value * synapses
                 self.result.events += 1
                 self.result.additions += units * synapses.numel()
         return out if start is None else out + start

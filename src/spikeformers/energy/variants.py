@@ -134,7 +134,7 @@ ASSUMPTIONS: dict[str, dict[str, str]] = {
 
 def sensitivity(snn: Variant, ann: Variant, levels: dict[str, float]) -> list[dict[str, Any]]:
     """Who wins, at every memory level and under every assumption; first row: arithmetic alone."""
-    base = {"comparison": f"{snn.name} / {ann.name}"}
+    base: dict[str, Any] = {"comparison": f"{snn.name} / {ann.name}"}
     cases = [{**base, "assumption": "arithmetic only", "level": None, "snn_mj": snn.op_mj, "ann_mj": ann.op_mj}]
     for level, pj in levels.items():
         other = ann.op_mj + ann.memory_mj(pj)
