@@ -3,7 +3,8 @@
     python benchmarks/energy.py [--rounds 5] [--batch 8]
 
 Plain and counted calls alternate; first it is checked that the counter changes no logit. Reported are the medians, the
-spread, and counted ÷ plain, which is to stay below 1.3.
+spread, and counted ÷ plain, which is to stay below 1.3. On a machine that others use too, the ratio of the fastest calls
+is the one to trust.
 """
 
 import argparse
@@ -64,12 +65,15 @@ def main() -> None:
         "plain_seconds": {"median": statistics.median(plain), "min": min(plain), "max": max(plain)},
         "counted_seconds": {"median": statistics.median(counted), "min": min(counted), "max": max(counted)},
         "ratio": ratio,
+        "ratio_of_minima": min(counted) / min(plain),
         "limit": LIMIT,
         "machine": machine_card(),
     }
     OUT.parent.mkdir(exist_ok=True)
     OUT.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    print(f"plain {statistics.median(plain):.3f} s, counted {statistics.median(counted):.3f} s, ratio {ratio:.2f}")
+    print(
+        f"plain {statistics.median(plain):.3f} s, counted {statistics.median(counted):.3f} s, ratio {ratio:.2f}, of the fastest {min(counted) / min(plain):.2f}"
+    )
 
 
 if __name__ == "__main__":

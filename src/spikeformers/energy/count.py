@@ -52,7 +52,7 @@ def count(
         >>> with count(model) as meter:
         ...     _ = model(torch.ones(4, 1, 3))
         >>> meter.rows()[0].path, meter.rows()[0].dense_macs
-        ('0', 24.0)
+        ('0', 24)
     """
     meter = Meter(type(model).__name__)
     counter = _Counter(model, meter, steps, samples, Recorder(bits))
