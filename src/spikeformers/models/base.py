@@ -15,6 +15,7 @@ from spikeformers.layers.time import repeat
 from spikeformers.neurons import NeuronConfig
 from spikeformers.neurons.lif import LIFConfig
 from spikeformers.neurons.surrogate import Sigmoid
+from spikeformers.weights.resize import Resize
 from spikeformers.weights.rules import Rules, grouped
 
 MODELS: Registry["ModelConfig"] = Registry("model", "spikeformers.models")
@@ -48,6 +49,10 @@ class ModelConfig(Config):
     def twin(self) -> Self:
         """The ANN twin: the same network with ReLU for neurons, run for one step."""
         return self.but(neuron="relu", timesteps=1)
+
+    def positional(self) -> Mapping[str, Resize]:
+        """Pattern of the names of tensors whose shape follows `img_size` → how they are fitted to another size."""
+        return {}
 
     @classmethod
     def from_official(cls, shapes: Mapping[str, torch.Size], args: "OfficialArgs") -> Self:

@@ -1,14 +1,20 @@
 """Models by name, and weights into them."""
 
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from spikeformers.core.errors import CheckpointError
-from spikeformers.models.base import MODELS, SpikingModel, load_strictly
+from spikeformers.core.errors import CheckpointError, SpikeformersError
+from spikeformers.core.log import get_logger
+from spikeformers.models.base import MODELS, ModelConfig, SpikingModel, load_strictly
 from spikeformers.weights.io import read_state_dict
+from spikeformers.weights.resize import Resize, keep
+
+_log = get_logger(__name__)
 
 
 def create_model(name: str, **overrides: Any) -> SpikingModel:
@@ -29,15 +35,16 @@ def list_models(pattern: str = "*") -> list[str]:
     return MODELS.names(pattern)
 
 
-def load_weights(model: SpikingModel, path: str | Path) -> SpikingModel:
+def load_weights(model: SpikingModel, path: str | Path, *, reset_head: bool = False) -> SpikingModel:
     """Load a checkpoint file into a model: one of ours, or an official one of its family.
 
     Wrappers (`model`, `state_dict`, EMA, DDP and compile prefixes) are taken off; which layout it is, is seen from its
-    names. A classification head of another size is refused like everything else that does not fit.
+    names. A checkpoint of the same model for another `img_size` is fitted by interpolation, and the logger says so.
 
     Args:
-        model: built with the config that the checkpoint was trained with.
+        model: built with the config that the checkpoint was trained with, but for img_size, and num_classes with `reset_head`.
         path: safetensors or a pickle of tensors.
+        reset_head: keep the model's own classification head, for another task; the logger says what was kept.
 
     Returns:
         The same model.
@@ -45,18 +52,94 @@ def load_weights(model: SpikingModel, path: str | Path) -> SpikingModel:
     Raises:
         CheckpointError: the file cannot be read or does not fit; leftovers on both sides are listed by prefix.
     """
-    tensors = read_state_dict(path)
-    own = model.state_dict()
+    tensors, own = read_state_dict(path), model.state_dict()
     if len(set(own) & set(tensors)) * 2 < len(own):
         try:
             tensors = model.config.official_rules().to_ours(tensors)
         except CheckpointError as error:
             raise CheckpointError(f"{path} fits neither our names nor the official ones: {error}") from None
+    head = _by_classes(model.config)
+    if reset_head:
+        tensors = tensors | {name: own[name] for name in head}
+        _log.info("%s: kept the model's own %s", path, ", ".join(sorted(head)))
+    for name, axis in head.items():
+        there = tensors.get(name, own[name]).shape
+        if len(there) <= axis or there[axis] == own[name].shape[axis]:
+            continue
+        raise CheckpointError(
+            f"{path} was trained for other classes than num_classes={model.config.num_classes}: {name} has shape "
+            f"{tuple(there)}, the model's {tuple(own[name].shape)}; build the model with the checkpoint's "
+            "num_classes, or pass reset_head=True to keep the model's own head"
+        )
+    if _misfits(tensors, own):
+        tensors = _resized(model.config, tensors, own, str(path))
     try:
         load_strictly(model, tensors)
     except CheckpointError as error:
         raise CheckpointError(f"{path} does not fit {model.config.family}: {error}") from None
     return model
+
+
+def _shapes(config: ModelConfig) -> dict[str, torch.Size]:
+    """Names and shapes of a config's tensors, without allocating them."""
+    with torch.device("meta"):
+        return {name: tensor.shape for name, tensor in config.build().state_dict().items()}
+
+
+def _misfits(tensors: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> set[str]:
+    """Names on one side only, or with another shape."""
+    both = set(tensors) & set(own)
+    return (set(tensors) ^ set(own)) | {name for name in both if tensors[name].shape != own[name].shape}
+
+
+def _by_classes(config: ModelConfig) -> dict[str, int]:
+    """Names of the tensors whose shape follows `num_classes`, each with the first axis that does."""
+    here, there = _shapes(config), _shapes(config.but(num_classes=config.num_classes + 1))
+    return {
+        name: next(axis for axis, size in enumerate(shape) if there[name][axis] != size)
+        for name, shape in here.items()
+        if there[name] != shape
+    }
+
+
+def _resized(
+    config: ModelConfig, tensors: Mapping[str, Tensor], own: Mapping[str, Tensor], path: str
+) -> dict[str, Tensor]:
+    """The file's tensors fitted to the model's image size, if nothing else differs; else as they are."""
+
+    def how(name: str) -> Resize | None:
+        return next((resize for glob, resize in config.positional().items() if fnmatchcase(name, glob)), None)
+
+    misfits = _misfits(tensors, own)
+    if not all(how(name) for name in misfits):
+        return dict(tensors)
+    size = _trained_size(config, tensors)
+    if size is None:
+        return dict(tensors)
+    _log.info(
+        "%s was trained at img_size=%d; fitted to %d: %s", path, size, config.img_size, ", ".join(sorted(misfits))
+    )
+    fitted = {}
+    for name, value in own.items():
+        resize = how(name) if name in misfits else None
+        if resize is None:
+            fitted[name] = tensors[name]
+        else:
+            fitted[name] = value if resize is keep else resize(tensors[name], value.shape)
+    return fitted
+
+
+def _trained_size(config: ModelConfig, tensors: Mapping[str, Tensor]) -> int | None:
+    """The nearest img_size at which this config has the very tensors of the file, if there is one."""
+    sizes = {config.img_size * p // q for p in range(1, 9) for q in range(1, 9) if config.img_size * p % q == 0}
+    shapes = {name: tensor.shape for name, tensor in tensors.items()}
+    for size in sorted(sizes - {config.img_size}, key=lambda size: abs(size - config.img_size)):
+        try:
+            if _shapes(config.but(img_size=size)) == shapes:
+                return size
+        except SpikeformersError:
+            continue  # the family refuses this size
+    return None
 
 
 def count_parameters(name: str) -> int:

@@ -18,6 +18,7 @@ from spikeformers.layers.stem import SpikingPatchSplitting
 from spikeformers.layers.tokens import to_maps, to_tokens
 from spikeformers.models.base import MODELS, ModelConfig, OfficialArgs, SpikingModel, count_blocks, shape_of
 from spikeformers.weights.braincog import node_rules
+from spikeformers.weights.resize import Resize, token_pairs, token_vector
 from spikeformers.weights.rules import Rule, Rules
 from spikeformers.weights.units import conv_rules, linear_rules
 
@@ -82,6 +83,9 @@ class TIMConfig(ModelConfig):
 
     def build(self) -> "TIM":
         return TIM(self)
+
+    def positional(self) -> Mapping[str, Resize]:
+        return {"blocks.*.interactor.weight": token_pairs, "blocks.*.interactor.bias": token_vector}
 
     @classmethod
     def from_official(cls, shapes: Mapping[str, torch.Size], args: OfficialArgs) -> Self:

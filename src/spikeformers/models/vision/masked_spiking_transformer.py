@@ -16,6 +16,7 @@ from spikeformers.layers.tokens import to_maps, to_tokens
 from spikeformers.models.base import MODELS, ModelConfig, OfficialArgs, SpikingModel, count_blocks, shape_of
 from spikeformers.neurons import NeuronConfig
 from spikeformers.neurons.qcfs import QCFSConfig
+from spikeformers.weights.resize import Resize, keep, relative_table
 from spikeformers.weights.rules import Rule, Rules
 from spikeformers.weights.units import conv_rules
 
@@ -86,6 +87,9 @@ class MaskedSpikingTransformerConfig(ModelConfig):
 
     def build(self) -> "MaskedSpikingTransformer":
         return MaskedSpikingTransformer(self)
+
+    def positional(self) -> Mapping[str, Resize]:
+        return {"*.attention.bias": relative_table, "*.attention.index": keep, "*.attention.mask": keep}
 
     @classmethod
     def from_official(cls, shapes: Mapping[str, torch.Size], args: OfficialArgs) -> Self:

@@ -1,5 +1,6 @@
 """Spiking VGG: plain convolution stacks, a yardstick."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,6 +12,7 @@ from spikeformers.layers.checks import check_stride
 from spikeformers.layers.conv import ConvNormNeuron
 from spikeformers.layers.time import over_time
 from spikeformers.models.base import MODELS, ModelConfig, SpikingModel
+from spikeformers.weights.resize import Resize, flat_map
 
 _EVENTS = {"img_size": 48, "in_channels": 2, "num_classes": 10, "timesteps": 10}
 
@@ -58,6 +60,9 @@ class SpikingVGGConfig(ModelConfig):
 
     def build(self) -> "SpikingVGG":
         return SpikingVGG(self)
+
+    def positional(self) -> Mapping[str, Resize]:
+        return {"head.weight": flat_map(self.dims[-1])}
 
 
 class SpikingVGG(SpikingModel):
