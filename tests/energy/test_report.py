@@ -94,9 +94,12 @@ def test_break_even_needs_a_twin(config: ModelConfig) -> None:
 
 
 def test_a_chip_without_a_multiplier_flags_the_analog_layer(config: ModelConfig) -> None:
-    found = energy.assess(config.build(), None, [_images(config, 1)], prices="loihi")
+    found = energy.assess(config.build(), config.twin().build(), [_images(config, 1)], prices="loihi")
     assert any("no price for 'mac'" in flag for flag in found.flags())
+    assert any("the ANN twin cannot be priced" in flag for flag in found.flags())
     assert [v.name for v in found.variants()] == ["SNN fp32"]
+    assert found.ann_mj is None
+    assert found.to_dict()["break_even"] == []
 
 
 def test_event_input_is_averaged_over_time_for_the_twin(config: ModelConfig) -> None:

@@ -46,14 +46,19 @@ class Assessment:
 
     @property
     def ann_mj(self) -> float | None:
-        """The twin's energy per sample, one step, dense multiply-accumulates; None without a twin."""
-        if self.twin is None:
+        """The twin's energy per sample, one step, dense multiply-accumulates; None without a twin or a price for it."""
+        if self.twin is None or not self._prices_twin:
             return None
         return price(self.twin.rows(), self.prices) / self.twin.samples
 
+    @property
+    def _prices_twin(self) -> bool:
+        """Whether the table prices what an ANN is made of; the chips' tables do not."""
+        return self.prices.price("mac") is not None
+
     def layers(self) -> list[dict[str, Any]]:
         """One entry per row, counts per sample over all steps."""
-        twins = {(r.path, r.kind): r for r in self.twin.rows()} if self.twin else {}
+        twins = {(r.path, r.kind): r for r in self.twin.rows()} if self.twin and self._prices_twin else {}
         samples, entries = self.meter.samples, []
         for row in self.meter.rows():
             twin = twins.get((row.path, row.kind))
@@ -82,7 +87,7 @@ class Assessment:
     def variants(self) -> list[Variant]:
         """The spiking model and its twin, as they are and with fewer bits."""
         found = spiking(self.meter, self.prices)
-        return found + (analog(self.twin, self.prices, self.meter.steps) if self.twin else [])
+        return found + (analog(self.twin, self.prices, self.meter.steps) if self.twin and self._prices_twin else [])
 
     def sensitivity(self) -> list[dict[str, Any]]:
         """Who needs less at every memory level and under every assumption, fp32 against fp32 and 8 bits against 8."""
@@ -106,8 +111,8 @@ class Assessment:
         Raises:
             ConfigError: there is no twin to break even with.
         """
-        if self.twin is None:
-            raise ConfigError("break_even needs the ANN twin; give `twin` to assess")
+        if self.twin is None or not self._prices_twin:
+            raise ConfigError("break_even needs the ANN twin and a price for its multiply-accumulates; see `assess`")
         return break_even(self.meter, self.twin, self.prices, steps=steps)
 
     def flags(self) -> list[str]:
@@ -117,6 +122,10 @@ class Assessment:
             flags.append(
                 f"no price for {name!r} in table {self.prices.name!r}: "
                 f"{value / self.meter.samples:.4g} per sample left out"
+            )
+        if self.twin is not None and not self._prices_twin:
+            flags.append(
+                f"table {self.prices.name!r} has no price for multiply-accumulates: the ANN twin cannot be priced"
             )
         return flags
 
@@ -165,7 +174,7 @@ class Assessment:
             "variants": [v.to_dict(dict(self.prices.levels)) for v in self.variants()],
             "sensitivity": self.sensitivity(),
             "verdict": self.verdict(),
-            "break_even": self.break_even() if self.twin else [],
+            "break_even": self.break_even() if self.twin and self._prices_twin else [],
             "attention": associations(meter.rows()),
             "neurobench": neurobench(meter),
             "assumptions": self.assumptions(),
