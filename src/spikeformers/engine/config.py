@@ -33,6 +33,8 @@ class TrainConfig(Config):
     """Largest norm of the gradient of all parameters together; longer ones are shortened to it."""
     ema_decay: float | None = None
     """Decay of the running average of the weights; the averaged weights are then validated, tested and kept."""
+    checkpoint_blocks: bool = False
+    """Recompute the activations of every block in the backward pass: less memory, about a third more time."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Arithmetic: float32, or bfloat16 where autocast finds it safe."""
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"

@@ -104,7 +104,7 @@ class Keeper(pl.Callback):
         training = learner.training_meters.gathered(learner.task).compute()
         validation = learner.meters.compute()
         where = {"step": progress.step, "epoch": progress.epoch}
-        rate = trainer.optimizers[0].param_groups[0]["lr"]
+        rate = max(group["lr"] for group in trainer.optimizers[0].param_groups)
         progress.rows.append({**where, "split": "train", **training, "lr": rate})
         progress.rows.append({**where, "split": "val", **validation})
         best = progress.improved(validation[learner.task.goal], validation["loss"])

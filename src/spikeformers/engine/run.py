@@ -34,6 +34,7 @@ from spikeformers.engine.trainer import (
     quiet,
     train_loader,
 )
+from spikeformers.models.adapt import checkpoint_blocks
 from spikeformers.tasks.base import Task
 
 SPLITS = ("train", "val", "test")
@@ -180,6 +181,8 @@ class _Run:
         self._phase("data")
         seed_everything(self.config.seed)
         self.task = self.config.task.build(self.config.model, self.config.encoder, self.config.data.info)
+        if self.config.train.checkpoint_blocks:
+            checkpoint_blocks(self.task.model)
         splits = self.config.data.build()
         trainer, learner = self._prepare(splits)
         if self.leader:

@@ -115,7 +115,7 @@ class Learner(pl.LightningModule):
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         factor = self.config.schedule.factor(self.progress.step, self.total_steps)
         for group in self.trainer.optimizers[0].param_groups:
-            group["lr"] = self.config.optim.lr * factor
+            group["lr"] = self.config.optim.lr * factor * group.get("lr_scale", 1.0)
         self._seed()
 
     def _seed(self) -> None:
