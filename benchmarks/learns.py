@@ -127,10 +127,11 @@ def page(record: dict[str, Any]) -> str:
         "|---|---:|---:|---:|:---:|---:|---:|---:|---:|",
     ]
     for row in rows:
+        rate = f"{row['firing_rate']:.1%}" if row["firing_rate"] else "–"  # activations of several levels, not spikes
         seconds = "" if row["cpu_seconds"] is None else f"{row['cpu_seconds']:.0f}"
         lines.append(
             f"| {row['family']} | {row['params']:,} | {row['val/accuracy']:.1%} | {row['test/accuracy']:.1%} "
-            f"| {'yes' if row['test/accuracy'] > base['test/accuracy'] else 'no'} | {row['firing_rate']:.1%} "
+            f"| {'yes' if row['test/accuracy'] > base['test/accuracy'] else 'no'} | {rate} "
             f"| {1e3 * row['energy/snn_mj']:.2f} | {1e3 * row['energy/ann_mj']:.2f} | {seconds} |"
         )
     commands = "\n".join(f"- {row['family']}: `{row['command']}`" for row in rows)

@@ -5,6 +5,7 @@ A page is never edited by hand; what it says stands in the docstrings and fields
 
 import argparse
 import dataclasses
+import functools
 import inspect
 import itertools
 import sys
@@ -71,20 +72,29 @@ def components(registry: Registry[Config], title: str, intro: str) -> str:
 
 
 def models() -> str:
-    """Every family with its variants and their parameters."""
-    from spikeformers.models.base import MODELS
-    from spikeformers.models.hub import count_parameters
+    """Every family in one table, with a link to its card."""
+    from cards import parameters
 
-    out = [f"{NOTE}# Models\n\n`spikeformers list models` prints this list; `create_model(name)` builds one.\n"]
+    from spikeformers.models.base import MODELS
+
+    out = [f"{NOTE}# Models\n\n`spikeformers list models` prints every variant; `create_model(name)` builds one.\n"]
+    out.append("| family | what it is | variants | parameters | source |\n|---|---|---:|---:|---|")
     for family in MODELS.families():
-        entry = MODELS.entry(family)
-        out.append(component(entry))
-        out.append("| variant | parameters | differs from the defaults in |\n|---|---:|---|")
-        for name in MODELS.variants(family):
-            changes = ", ".join(f"{k}={v!r}" for k, v in MODELS.entry(name).changes.items())
-            out.append(f"| `{name}` | {count_parameters(name):,} | {changes} |")
-        out.append("")
+        entry, names = MODELS.entry(family), MODELS.variants(family)
+        sizes = [parameters(name) for name in names]
+        span = f"{min(sizes) / 1e6:.2f} … {max(sizes) / 1e6:.2f} M"
+        link = f"[`{family}`](../models/{family}.md)"
+        out.append(f"| {link} | {summary(entry.cls)} | {len(names)} | {span} | {entry.source} |")
     return "\n".join(out)
+
+
+def model_card(family: str) -> str:
+    """The card of one family."""
+    from cards import card
+
+    from spikeformers.models.base import MODELS
+
+    return card(family, NOTE, fields_table(MODELS.entry(family).cls))
 
 
 def datasets() -> str:
@@ -123,8 +133,12 @@ def encoders() -> str:
 
 
 def pages() -> dict[str, Callable[[], str]]:
-    """File name → what writes it."""
+    """File, from the folder of reference pages → what writes it."""
+    from spikeformers.models.base import MODELS
+
+    cards = {f"../models/{family}.md": functools.partial(model_card, family) for family in MODELS.families()}
     return {
+        **cards,
         "models.md": models,
         "neurons.md": neurons,
         "surrogates.md": surrogates,
@@ -148,6 +162,11 @@ def main(argv: list[str] | None = None) -> int:
         if not arguments.check:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
+    gone = [p for p in (PAGES.parent / "models").glob("*.md") if f"../models/{p.name}" not in pages()]
+    for path in gone:
+        stale.append(f"../models/{path.name}")
+        if not arguments.check:
+            path.unlink()
     if stale:
         sys.stderr.write(
             ("out of date, run `make docs`: " if arguments.check else "written: ") + ", ".join(stale) + "\n"
