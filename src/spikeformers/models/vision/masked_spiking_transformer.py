@@ -248,8 +248,7 @@ class MaskedSpikingTransformer(SpikingModel):
         ]
         for module in self.modules():
             if isinstance(module, nn.Linear):
-                # Variance-preserving: with the official 0.02 narrow models are silent where no norm follows.
-                nn.init.trunc_normal_(module.weight, std=max(0.02, 1.5 * module.in_features**-0.5))
+                nn.init.trunc_normal_(module.weight, std=0.02)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
 
