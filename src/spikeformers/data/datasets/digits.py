@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 
 from spikeformers.core.errors import ConfigError, DataError
 from spikeformers.data.base import DATASETS, DataConfig, DatasetInfo, check_labels
@@ -38,7 +39,7 @@ class DigitsConfig(DataConfig):
     """Handwritten digits, 1,797 real 8×8 scans inside scikit-learn: nothing to fetch."""
 
     size: int = 8
-    """Height and width, a multiple of 8; above 8 every scanned pixel becomes a square of equal ones (nearest neighbor)."""
+    """Height and width, a multiple of 8; above 8 the scans are enlarged, bilinear (the card's mean is that of the scans)."""
     test_fraction: float = 0.2
     """Share of all samples that is the test part."""
     val_fraction: float = 0.1
@@ -67,11 +68,15 @@ class DigitsConfig(DataConfig):
 
     def read(self) -> Splits:
         pixels, labels = self._table()
-        factor = self.size // SIDE
-        scans = pixels.view(-1, 1, SIDE, SIDE).repeat_interleave(factor, 2).repeat_interleave(factor, 3)
-        samples = ArraySamples(scans, labels, "digits", scale=LEVELS)
+        samples = ArraySamples(self._enlarged(pixels.view(-1, 1, SIDE, SIDE)), labels, "digits", scale=LEVELS)
         test, val, train = stratified(labels, (self.test_fraction, self.val_fraction), self.split_seed)
         return Splits(train=Subset(samples, train), val=Subset(samples, val), test=Subset(samples, test))
+
+    def _enlarged(self, scans: torch.Tensor) -> torch.Tensor:
+        if self.size == SIDE:
+            return scans
+        # Not nearest: squares of equal pixels would line up with patches, but for augmented samples, so only in tests.
+        return F.interpolate(scans.float(), (self.size, self.size), mode="bilinear", align_corners=False)
 
     def _table(self) -> tuple[torch.Tensor, torch.Tensor]:
         if self.root is None:
