@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[1]
 RUNS = ROOT / "runs" / "learns"
 OUT = ROOT / "benchmarks" / "results" / "learns.json"
 PAGE = ROOT / "docs" / "learns.md"
-STRIDE = 4
+STRIDE = 8
 """Families whose coarsest map is smaller than the image by more than this get images twice as large."""
 KEPT = ("params", "val/accuracy", "test/accuracy", "firing_rate", "synops", "energy/snn_mj", "energy/ann_mj", "seconds")
 
