@@ -30,11 +30,11 @@ def spikformer_digits() -> RunConfig:
             mlp_ratio=2.0,
             qkv_bias=True,
         ),
-        data=DigitsConfig(augment=Affine(shift=0.8, rotate=12.0, scale=0.1)),
+        data=DigitsConfig(augment=Affine(shift=0.5, rotate=8.0, scale=0.08)),
         task=ClassificationConfig(loss=CrossEntropy(label_smoothing=0.1)),
         optim=AdamWConfig(lr=2e-3, weight_decay=0.05),
         schedule=CosineConfig(warmup=0.1),
-        train=TrainConfig(epochs=25, batch_size=64, clip_norm=1.0),
+        train=TrainConfig(epochs=25, batch_size=32, clip_norm=1.0),
     )
 
 
