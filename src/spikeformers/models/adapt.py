@@ -90,7 +90,7 @@ def checkpoint_blocks(model: nn.Module) -> nn.Module:
         raise ConfigError(f"{type(model).__name__} has no blocks to recompute (no part called {', '.join(_LISTS)})")
     for path in paths:
         block = model.get_submodule(path)
-        block.forward = _Recomputed(block)  # type: ignore[method-assign]
+        block.forward = _Recomputed(block)
     return model
 
 
@@ -105,10 +105,10 @@ class _Recomputed:
         streaming = any(isinstance(part, Stateful) and part._carried is not None for part in block.modules())
         if streaming or not block.training or not torch.is_grad_enabled():
             return type(block).forward(block, x)
-        return checkpoint(self.run, x, use_reentrant=False, context_fn=self.contexts)  # type: ignore[no-any-return]
+        return checkpoint(self.run, x, use_reentrant=False, context_fn=self.contexts)
 
     def run(self, x: Tensor) -> Tensor:
-        return type(self.block).forward(self.block, x)  # type: ignore[no-any-return]
+        return type(self.block).forward(self.block, x)
 
     def contexts(self) -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
         """For the first run and for the second, which sees the buffers of the first and changes none."""
