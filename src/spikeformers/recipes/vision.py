@@ -34,7 +34,7 @@ def spikformer_digits() -> RunConfig:
         task=ClassificationConfig(loss=CrossEntropy(label_smoothing=0.1)),
         optim=AdamWConfig(lr=2e-3, weight_decay=0.05),
         schedule=CosineConfig(warmup=0.1),
-        train=TrainConfig(epochs=25, batch_size=32, clip_norm=1.0),
+        train=TrainConfig(epochs=25, batch_size=32, clip_norm=1.0, ema_decay=0.99),
     )
 
 
