@@ -116,7 +116,7 @@ def page(record: dict[str, Any]) -> str:
         "The tiny variant of every family, trained by one command under one recipe (`learns_digits`) on real scans of\n"
         "handwritten digits: the same optimizer, learning rate, length, augmentation and seed for all. Families that\n"
         f"shrink the image by more than {STRIDE} get it at twice the size. This is a test that a family learns, not a\n"
-        "ranking: no family's settings were tuned. Swap the name to run any of them:\n\n"
+        "ranking: nothing was tuned per family, but the enlargement and the size rule were chosen with results in view. Swap the name to run any of them:\n\n"
         "```console\n$ spikeformers train learns_digits model=qkformer_tiny --model.in-channels 1 --model.img-size 16\n```\n\n"
         f"Yardstick: {base['name']} on the 8×8 pixels of the same split, C={base['C']:g} chosen on the validation part:\n"
         f"validation {base['val/accuracy']:.1%}, test **{base['test/accuracy']:.1%}** of {base['samples']} scans.\n"

@@ -1,6 +1,6 @@
 """Write docs/benchmarks.md from the recorded results: no number in it is typed.
 
-    python benchmarks/page.py
+python benchmarks/page.py
 """
 
 import json
