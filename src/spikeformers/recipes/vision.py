@@ -32,9 +32,9 @@ def spikformer_digits() -> RunConfig:
         ),
         data=DigitsConfig(augment=Affine(shift=0.5, rotate=8.0, scale=0.08)),
         task=ClassificationConfig(loss=CrossEntropy(label_smoothing=0.1)),
-        optim=AdamWConfig(lr=2e-3, weight_decay=0.05),
+        optim=AdamWConfig(lr=3e-3, weight_decay=0.05),
         schedule=CosineConfig(warmup=0.1),
-        train=TrainConfig(epochs=25, batch_size=32, clip_norm=1.0, ema_decay=0.99),
+        train=TrainConfig(epochs=25, batch_size=32, clip_norm=1.0, ema_decay=0.996),
     )
 
 
