@@ -51,7 +51,7 @@ class Prices:
         return {"snn_mj": 1.0, "ann_mj": 2.0, "synops": 3.0}
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def cheap_energy() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(spikeformers.energy, "assess", lambda model, twin, batches: Prices())
@@ -63,7 +63,7 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory, cheap_energy: None) -> Path:
     """The folder of a run of `TINY` that nothing interrupted."""
     torch.set_num_threads(1)

@@ -1,14 +1,14 @@
 """Exact resume: whatever interrupts a run, its end is bit by bit the same."""
 
-import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from spikeformers.core.errors import ConfigError
 from spikeformers.engine import checkpoint, files
@@ -94,26 +94,34 @@ def test_interrupted_twice_and_resumed_ends_the_same(
     assert_same_run(tmp_path, finished)
 
 
-def _run_until_killed(config: RunConfig, folder: Path, steps: Any) -> None:
-    torch.set_num_threads(1)
-    train(config, folder, resume=True, on_event=lambda e: steps.put(e["step"]) if e["kind"] == "step" else None)
+VICTIM = """
+import sys
+from pathlib import Path
+import torch
+from spikeformers.engine.config import RunConfig
+from spikeformers.engine.run import train
+
+torch.set_num_threads(1)
+tell = lambda event: print(event["step"], flush=True) if event["kind"] == "step" else None
+train(RunConfig.from_yaml(sys.argv[1]), Path(sys.argv[2]), resume=True, on_event=tell)
+"""
 
 
 def test_a_process_killed_for_real_and_resumed_ends_the_same(
     tiny: RunConfig, finished: Path, tmp_path: Path, assert_same_run: Same
 ) -> None:
-    context = multiprocessing.get_context("spawn")
-    steps = context.SimpleQueue()
-    process = context.Process(target=_run_until_killed, args=(tiny, tmp_path, steps))
-    process.start()
-    while steps.get() < 2:
-        assert process.is_alive()
-    assert process.pid is not None
-    os.kill(process.pid, signal.SIGKILL)
-    process.join()
-    assert process.exitcode == -signal.SIGKILL
-    train(tiny, tmp_path, resume=True)
-    assert_same_run(tmp_path, finished)
+    config, folder = tmp_path / "tiny.yaml", tmp_path / "run"
+    config.write_text(tiny.to_yaml(), encoding="utf-8")
+    command = [sys.executable, "-c", VICTIM, str(config), str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            if int(line) >= 2:
+                process.kill()
+                break
+    assert process.returncode == -signal.SIGKILL
+    train(tiny, folder, resume=True)
+    assert_same_run(folder, finished)
 
 
 def test_ctrl_c_saves_says_how_to_go_on_and_ends_the_same(
