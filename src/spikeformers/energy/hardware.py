@@ -147,7 +147,7 @@ STEP = PriceTable(
 
 JOUPPI_7NM = PriceTable(
     name="jouppi_7nm",
-    source="Jouppi et al., Ten lessons from three generations shaped Google's TPUv4i, ISCA 2021, table 2 (7 nm)",
+    source="Jouppi et al., Ten lessons from three generations shaped Google's TPUv4i, ISCA 2021, table 2 (7 nm); recalled, not re-read",
     formats={
         "fp32": _arithmetic(0.38, 1.31, 0.007),
         "fp16": _arithmetic(0.16, 0.34, 0.007),
@@ -204,7 +204,9 @@ CHIPS = (
         "truenorth", 2.5, f"TrueNorth: 2.5 pJ per synaptic operation; Akopyan et al., TCAD 2015, {_SENECA}"
     ),
     _per_synaptic_operation(
-        "truenorth_2014", 26.0, "TrueNorth: 26 pJ per synaptic event; Merolla et al., Science 2014"
+        "truenorth_2014",
+        26.0,
+        "TrueNorth: 26 pJ per synaptic event; Merolla et al., Science 2014; recalled, not re-read",
     ),
     _per_synaptic_operation(
         "spinnaker", 45.0, f"SpiNNaker: 45 pJ per synaptic operation; Stromatias et al., 2013, {_SENECA}"
