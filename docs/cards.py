@@ -2,7 +2,6 @@
 
 import inspect
 import json
-import os
 from functools import cache
 from itertools import groupby
 from pathlib import Path
@@ -15,7 +14,6 @@ import spikeformers
 from spikeformers.models.base import MODELS, ModelConfig
 from spikeformers.models.hub import count_parameters
 
-os.environ.setdefault("SPIKEFORMERS_KERNELS", "reference")  # nothing to compile for a shape
 ROOT = Path(__file__).resolve().parents[1]
 DEPTH = 3
 """Levels of the module tree that the figure shows."""

@@ -20,6 +20,18 @@ def _seeded() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _settings_stay() -> Iterator[None]:
+    """What one file of tests leaves in the environment would decide which kernels the next one runs."""
+    before = _settings()
+    yield
+    assert _settings() == before, "these tests changed settings in the environment and left them so"
+
+
+def _settings() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.startswith("SPIKEFORMERS_")}
+
+
 @pytest.fixture(autouse=True, scope="session")
 def _kernel_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Kernels are compiled once for all tests of a session, whatever the number of processes."""

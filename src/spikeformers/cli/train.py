@@ -80,6 +80,9 @@ def run(args: list[str]) -> int:
             with contextlib.suppress(OSError):  # not empty: there is something to go on with
                 folder.rmdir()
         raise
+    finally:
+        if is_leader():
+            os.environ.pop(_FOLDER, None)
 
     from spikeformers.bench.report import write_report
 
