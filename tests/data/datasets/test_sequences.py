@@ -1,13 +1,10 @@
-import wave
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 from spikeformers.core.errors import ConfigError, DataError
 from spikeformers.data import DATASETS
-from spikeformers.data.audio import log_mel, mel_filters, read_wav
 from spikeformers.data.formats.arff import read_arff
 
 
@@ -46,66 +43,6 @@ def test_the_seed_of_the_permutation_decides_it() -> None:
 def test_image_augmentation_of_what_is_no_image_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match="leave augment unset"):
         DATASETS.config(name).but(augment="affine")
-
-
-def test_spoken_digits_are_split_by_speaker(shared: Path) -> None:
-    config = DATASETS.config("spoken_digits").but(root=str(shared / "data" / "fsdd"), steps=8)
-    splits = config.build()
-    speakers = [{p.name(i).split("_")[1] for i in range(len(p))} for p in (splits.train, splits.val, splits.test)]
-    assert speakers == [{"george", "jackson", "lucas", "yweweler"}, {"nicolas"}, {"theo"}]
-    assert [len(p) for p in (splits.train, splits.val, splits.test)] == [2000, 500, 500]
-    assert splits.test.targets(range(500)).bincount().tolist() == [50] * 10
-
-
-def test_every_field_of_spoken_digits_changes_what_comes_out(tmp_path: Path) -> None:
-    config = DATASETS.config("spoken_digits")
-    config.fake(60, tmp_path)
-    config = config.but(root=str(tmp_path))
-    base = config.build().train.inputs([0])
-    for changes in ({"steps": 32}, {"bands": 20}, {"window": 128}, {"hop": 80}):
-        other = config.but(**changes)
-        x = other.build().train.inputs([0])
-        assert x.shape[1:] == other.info.shape
-        assert x.shape != base.shape or not torch.equal(x, base)
-    assert "theo" not in config.but(test_speaker="lucas").build().test.name(0)
-    with pytest.raises(ConfigError, match="both 'theo'"):
-        config.but(val_speaker="theo")
-    with pytest.raises(ConfigError, match="'bob' is not one of"):
-        config.but(test_speaker="bob")
-
-
-def test_damaged_sounds_name_their_file(tmp_path: Path) -> None:
-    path = tmp_path / "a.wav"
-
-    def write(rate: int = 8000, count: int = 100) -> None:
-        with wave.open(str(path), "wb") as file:
-            file.setnchannels(2)
-            file.setsampwidth(2)
-            file.setframerate(rate)
-            file.writeframes(np.tile(np.array([16384, 0], "<i2"), count).tobytes())
-
-    write()
-    assert torch.equal(read_wav(path, 8000), torch.full((100,), 0.25))
-    path.write_bytes(path.read_bytes()[:-6])
-    with pytest.raises(DataError, match=r"a\.wav: the header announces 100 samples, but the data end after 98"):
-        read_wav(path, 8000)
-    path.write_bytes(b"RIFFnothing")
-    with pytest.raises(DataError, match="not a readable PCM wav"):
-        read_wav(path, 8000)
-    write(rate=16000)
-    with pytest.raises(DataError, match="16000 samples per second, wanted 8000"):
-        read_wav(path, 8000)
-    write(count=0)
-    with pytest.raises(DataError, match="holds no sound"):
-        read_wav(path, 8000)
-
-
-def test_a_tone_lands_in_the_band_of_its_frequency() -> None:
-    filters = mel_filters(40, 129, 8000)
-    tone = torch.sin(2 * torch.pi * 1000 * torch.arange(8000) / 8000)
-    energies = log_mel(tone[None], rate=8000, bands=40, window=256, hop=100)[0]
-    assert energies.shape == (81, 40)
-    assert (energies[5:-5].argmax(1) == filters[:, 32].argmax()).all()  # bin 32 of 128 is 1000 Hz
 
 
 def test_eeg_windows_share_no_step_with_another_part(shared: Path) -> None:

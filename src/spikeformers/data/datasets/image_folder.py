@@ -9,16 +9,13 @@ import torch
 from torch import Tensor
 
 from spikeformers.core.errors import ConfigError, DataError
-from spikeformers.data.base import DATASETS, DataConfig, DatasetInfo, carve_validation
+from spikeformers.data.base import DATASETS, DataConfig, DatasetInfo
+from spikeformers.data.folders import check_fractions, classes_under, folder_layout, folder_splits, labeled_files
 from spikeformers.data.formats.pictures import read_picture
-from spikeformers.data.samples import Indices, Samples, Splits, Subset, as_indices, stratified
+from spikeformers.data.samples import Indices, Samples, Splits, as_indices
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
-TRAIN, VAL, TEST = ("train",), ("val", "valid", "validation"), ("test",)
-LAYOUT = (
-    "CLASS/PICTURE.png (or jpg, …), one folder a class\n"
-    "or train/CLASS/PICTURE.png and test/CLASS/PICTURE.png, and val/CLASS/PICTURE.png where there is a validation part"
-)
+LAYOUT = folder_layout("PICTURE", "png, jpg, …")
 
 
 @DATASETS.register("image_folder")
@@ -50,20 +47,15 @@ class ImageFolderConfig(DataConfig):
             raise ConfigError(
                 f"mean={self.mean} and std={self.std} need one number for each of the {self.channels} channels, std above 0"
             )
-        if min(self.test_fraction, self.val_fraction) <= 0 or self.test_fraction + self.val_fraction >= 1:
-            raise ConfigError(
-                f"test_fraction={self.test_fraction} and val_fraction={self.val_fraction} must be above 0 "
-                "and leave something to train on"
-            )
+        check_fractions(self.test_fraction, self.val_fraction)
         super().__post_init__()
 
     @property
     def info(self) -> DatasetInfo:
         """The card. The classes are the names of the folders under root, none as long as root is not set."""
-        root = Path(self.root) if self.root else None
         return DatasetInfo(
             title="Image folder",
-            classes=_classes(_part(root, TRAIN) or root) if root is not None and root.is_dir() else (),
+            classes=classes_under(self.root),
             shape=(self.channels, self.size, self.size),
             mean=self.mean,
             std=self.std,
@@ -79,31 +71,18 @@ class ImageFolderConfig(DataConfig):
         root = Path(self.root) if self.root else None
         if root is None or not root.is_dir() or not self.info.classes:
             raise DataError(self._missing([root] if root else []))
-        train, val, test = (_part(root, names) for names in (TRAIN, VAL, TEST))
-        if train is None:
-            whole = self._pictures(root)
-            parts = stratified(whole.labels, (self.test_fraction, self.val_fraction), self.split_seed)
-            return Splits(test=Subset(whole, parts[0]), val=Subset(whole, parts[1]), train=Subset(whole, parts[2]))
-        if test is None:
-            raise DataError(f"{root} has a folder train but none called test; it must look like:\n{LAYOUT}")
-        if val is not None:
-            return Splits(train=self._pictures(train), val=self._pictures(val), test=self._pictures(test))
-        kept, carved = carve_validation(self._pictures(train), self.val_fraction, self.split_seed)
-        return Splits(train=kept, val=carved, test=self._pictures(test))
+        return folder_splits(
+            root,
+            self._pictures,
+            test_fraction=self.test_fraction,
+            val_fraction=self.val_fraction,
+            seed=self.split_seed,
+            layout=LAYOUT,
+        )
 
     def _pictures(self, folder: Path) -> "Pictures":
-        classes = self.info.classes
-        if unknown := set(_classes(folder)) - set(classes):
-            raise DataError(f"{folder} has classes that the training part lacks: {', '.join(sorted(unknown)[:5])}")
-        items = [
-            (path, label)
-            for label, name in enumerate(classes)
-            for path in sorted((folder / name).rglob("*"))
-            if path.suffix.lower() in ENDINGS
-        ]
-        if not items:
-            raise DataError(f"{folder} holds no pictures ({', '.join(ENDINGS)}); it must look like:\n{LAYOUT}")
-        return Pictures(items, self.channels, self.size)
+        paths, labels = labeled_files(folder, self.info.classes, ENDINGS, LAYOUT)
+        return Pictures(paths, labels, self.channels, self.size)
 
     def fake(self, n: int, root: Path) -> None:
         rng = np.random.default_rng(0)
@@ -117,9 +96,9 @@ class ImageFolderConfig(DataConfig):
 class Pictures(Samples):
     """Picture files with labels, decoded when asked for."""
 
-    def __init__(self, items: Sequence[tuple[Path, int]], channels: int, size: int) -> None:
-        self._paths, self._channels, self._size = [path for path, _ in items], channels, size
-        self.labels = torch.tensor([label for _, label in items], dtype=torch.int64)
+    def __init__(self, paths: Sequence[Path], labels: Sequence[int], channels: int, size: int) -> None:
+        self._paths, self._channels, self._size = list(paths), channels, size
+        self._labels = torch.tensor(labels, dtype=torch.int64)
 
     def __len__(self) -> int:
         return len(self._paths)
@@ -129,15 +108,7 @@ class Pictures(Samples):
         return torch.stack(found).to(torch.float32) / 255
 
     def targets(self, indices: Indices) -> Tensor:
-        return self.labels[as_indices(indices)]
+        return self._labels[as_indices(indices)]
 
     def name(self, index: int) -> str:
         return "/".join(self._paths[index].parts[-3:])
-
-
-def _part(root: Path | None, names: tuple[str, ...]) -> Path | None:
-    return next((root / name for name in names if (root / name).is_dir()), None) if root is not None else None
-
-
-def _classes(folder: Path) -> tuple[str, ...]:
-    return tuple(sorted(p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")))

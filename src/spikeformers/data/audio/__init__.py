@@ -1,0 +1,1 @@
+"""Sound: files to samples, samples to steps [T, D] of a network's time."""
