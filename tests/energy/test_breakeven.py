@@ -76,8 +76,20 @@ def test_the_verdict_names_the_level_that_turns_it_around() -> None:
     assert {c["level"] for c in cases} == {None, *HOROWITZ_45NM.levels}
     text = " ".join(flips(cases))
     assert "arithmetic only: the spiking network needs less" in text
-    assert "dram, as given: turned around" in text
-    assert "sram_8kb, as given" not in text
+    assert "as given: turned around at sram_1mb, dram" in text
+    assert "turned around at no level: membranes stay beside the adder" in text
+
+
+def test_a_network_without_spike_driven_layers_breaks_even_never_or_always() -> None:
+    dear, cheap = (
+        Row("l", "linear", "analog", dense_macs=9 * F, macs=9 * F),
+        Row("l", "linear", "analog", dense_macs=1, macs=1),
+    )
+    for row, expected in ((dear, 0.0), (cheap, float("inf"))):
+        meter = Meter("net", [Pass(T, 1, {("l", "linear"): row})], spiking=True)
+        assert (
+            rate_of(break_even(meter, twin_meter(), HOROWITZ_45NM, steps=[T]), "SNN fp32", "ANN fp32", None) == expected
+        )
 
 
 def test_break_even_rates_are_drawn_by_memory_level(tmp_path: Path) -> None:

@@ -55,6 +55,8 @@ def test_a_users_table_is_read_from_yaml(tmp_path: Path) -> None:
         (("mac: 4.0", "mac: -1"), "0 or more; got -1"),
         (("mac: 4.0", "mac: cheap"), "number of picojoules"),
         (("sram: 0.5", "sram: yes"), "levels.sram"),
+        (("name: mine", "name: mine\npartial: some"), "partial must be true or false"),
+        (("name: mine", "name: mine\nnotes: 3"), "notes must be a list"),
         ((GOOD, "- 1"), "not a mapping"),
         ((GOOD, "a: [b"), "not valid YAML"),
     ],

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -85,6 +86,22 @@ def test_the_verdict_covers_both_widths(assessment: energy.Assessment) -> None:
     text = " ".join(assessment.verdict())
     assert "SNN fp32 / ANN fp32" in text
     assert "SNN w8 / ANN int8" in text
+    assert "SNN w8 / ANN w8a3 bit-serial" in text
+
+
+def test_a_table_without_a_price_that_is_needed_is_refused_and_a_partial_one_flagged(config: ModelConfig) -> None:
+    short = energy.PriceTable("short", "a guess", {"fp32": {"ac": 1.0}})
+    with pytest.raises(ConfigError, match=r"'short' has no fp32 price for mac \("):
+        energy.assess(config.build(), None, [_images(config, 1)], prices=short)
+    told = energy.assess(config.build(), None, [_images(config, 1)], prices=replace(short, partial=True))
+    assert any("no price for 'mac'" in flag for flag in told.flags())
+
+
+def test_the_measured_rate_is_that_of_the_break_even_rates(assessment: energy.Assessment) -> None:
+    driven = [e for e in assessment.layers() if e["dense_macs"] and e["spike_driven"]]
+    expected = sum(e["acs"] for e in driven) / sum(e["dense_macs"] for e in driven)
+    assert assessment.input_rate == pytest.approx(expected)
+    assert {r["steps"] for r in assessment.break_even((1, 3))} == {1, 3, 4}
 
 
 def test_break_even_needs_a_twin(config: ModelConfig) -> None:

@@ -13,10 +13,12 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from spikeformers.core.errors import ConfigError
 from spikeformers.core.rng import seed_everything
 from spikeformers.data.samples import Samples
-from spikeformers.energy import Assessment, assess
+from spikeformers.energy import Assessment, assess, measure
 from spikeformers.engine.config import RunConfig
+from spikeformers.engine.machine import peak_memory_mib
 from spikeformers.engine.run import load_task
-from spikeformers.models.base import MODELS
+from spikeformers.models.base import MODELS, ModelConfig
+from spikeformers.models.hub import load_weights
 from spikeformers.tasks.base import Task
 
 
@@ -29,26 +31,33 @@ class Measurement:
         weights: whose weights they were, in words.
         inputs: what the batches were, in words.
         assessment: the numbers.
+        machine: what this machine took for a batch, if that was asked for.
     """
 
     name: str
     weights: str
     inputs: str
     assessment: Assessment
+    machine: dict[str, Any] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Everything in plain types."""
-        return {"name": self.name, "weights": self.weights, "inputs": self.inputs, **self.assessment.to_dict()}
+        said = {"name": self.name, "weights": self.weights, "inputs": self.inputs, **self.assessment.to_dict()}
+        return said if self.machine is None else {**said, "machine": self.machine}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Portions:
-    """How much to measure on: `batches` batches of `size` samples, priced by the table `prices`."""
+    """How much to measure on: `batches` batches of `size` samples, priced by the table `prices`.
+
+    `timed` runs the model on a batch without counting too: seconds, peak memory, and joules where the machine shows them.
+    """
 
     batches: int = 3
     size: int = 2
     prices: str = "horowitz_45nm"
     seed: int = 0
+    timed: bool = False
 
     def __post_init__(self) -> None:
         for name in ("batches", "size"):
@@ -56,37 +65,48 @@ class Portions:
                 raise ConfigError(f"{name}={getattr(self, name)} must be at least 1")
 
 
+_REPEATS = 5
+"""Timed runs of a batch."""
+
 _UNTRAINED = "untrained, batch norms fitted to these inputs"
 
 
-def measure_model(name: str, portions: Portions, rate: float | None = None) -> Measurement:
-    """A registered model with fresh weights on synthetic inputs.
+def measure_model(
+    name: str, portions: Portions, rate: float | None = None, weights: str | Path | None = None
+) -> Measurement:
+    """A registered model on synthetic inputs, with fresh weights or those of a checkpoint.
 
-    Batch norms are fitted to the inputs first; without that a fresh network is nearly silent and looks free.
+    Of a fresh network, batch norms are fitted to the inputs first; without that it is nearly silent and looks free.
 
     Args:
         name: registered model name.
         portions: how much to measure.
         rate: show spikes of this rate, drawn anew at every step, instead of normal values shown at every step.
+        weights: a checkpoint file of this model, ours or official.
 
     Raises:
         ConfigError: no such model, or a rate outside [0, 1].
+        CheckpointError: the checkpoint cannot be read or does not fit.
     """
     if rate is not None and not 0.0 <= rate <= 1.0:
         raise ConfigError(f"rate={rate} must lie between 0 and 1")
     config = MODELS.config(name)
     seed_everything(portions.seed)
     model = config.build()
-    image = (portions.size, config.in_channels, config.img_size, config.img_size)
+    image = (portions.size, config.in_channels, *config.image)
     if rate is None:
         batches = [torch.randn(image) for _ in range(portions.batches)]
         inputs = f"standard normal values, {_shape(image)}, the same at every step"
     else:
         batches = [(torch.rand(config.timesteps, *image) < rate).float() for _ in range(portions.batches)]
         inputs = f"independent spikes of rate {rate:g}, {_shape(image)}, new at every step"
-    fit_batch_norms(model, batches)
-    found = assess(model, config.twin().build(), batches, prices=portions.prices)
-    return Measurement(name=name, weights=_UNTRAINED, inputs=inputs, assessment=found)
+    if weights is None:
+        fit_batch_norms(model, batches)
+        said = _UNTRAINED
+    else:
+        load_weights(model, weights)
+        said = f"those of {weights}"
+    return _measured(model, config, batches, portions, name=name, weights=said, inputs=inputs)
 
 
 def measure_recipe(config: RunConfig, portions: Portions) -> Measurement:
@@ -123,8 +143,25 @@ def _assessed(
 ) -> Measurement:
     samples = sum(batch.shape[-4] for batch in batches)
     inputs = f"{samples} validation samples of {config.data.family}, encoder {config.encoder.family}"
-    found = assess(task.model, config.model.twin().build(), batches, prices=portions.prices)
-    return Measurement(name=name, weights=weights, inputs=inputs, assessment=found)
+    return _measured(task.model, config.model, batches, portions, name=name, weights=weights, inputs=inputs)
+
+
+def _measured(
+    model: nn.Module,
+    config: ModelConfig,
+    batches: list[Tensor],
+    portions: Portions,
+    *,
+    name: str,
+    weights: str,
+    inputs: str,
+) -> Measurement:
+    found = assess(model, config.twin().build(), batches, prices=portions.prices)
+    machine = None
+    if portions.timed:
+        machine = {**measure(model, batches[0], repeats=_REPEATS), "batch": portions.size}
+        machine["peak_process_mib"] = peak_memory_mib()
+    return Measurement(name=name, weights=weights, inputs=inputs, assessment=found, machine=machine)
 
 
 def _encoded(task: Task, samples: Samples, portions: Portions) -> list[Tensor]:

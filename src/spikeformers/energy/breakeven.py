@@ -111,4 +111,6 @@ def figure(rows: list[dict[str, Any]], *, snn: str = "SNN w8", ann: str = "ANN i
 
 def _crossing(silent: Variant, busy: Variant, ann: Variant, pj: float) -> float:
     low, high, goal = (v.op_mj + v.memory_mj(pj) for v in (silent, busy, ann))
-    return max((goal - low) / (high - low), 0.0) if high > low else float("inf")
+    if high > low:
+        return max((goal - low) / (high - low), 0.0)
+    return float("inf") if goal > low else 0.0

@@ -24,6 +24,7 @@ class PriceTable:
         formats: number format → primitive → pJ; `fp32` is used for arithmetic unless a report says otherwise.
         levels: memory level → pJ per bit, near to far.
         notes: what was assumed where the source is silent.
+        partial: whether operations without a price may be left out; else they are an error.
     """
 
     name: str
@@ -31,6 +32,7 @@ class PriceTable:
     formats: Mapping[str, Mapping[str, float]]
     levels: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    partial: bool = False
 
     def price(self, primitive: str, number: str = "fp32") -> float | None:
         """pJ of one operation, or None if the table has no price for it.
@@ -46,7 +48,7 @@ class PriceTable:
 
     @classmethod
     def from_yaml(cls, path: str | Path) -> "PriceTable":
-        """Read a user's table: the keys `name`, `source`, `formats`, and optionally `levels` and `notes`.
+        """Read a user's table: the keys `name`, `source`, `formats`, and optionally `levels`, `notes` and `partial`.
 
         Raises:
             ConfigError: the file cannot be read, a key is unknown or missing, a price is no number ≥ 0.
@@ -62,7 +64,7 @@ class PriceTable:
 
 
 def _checked(data: Any, where: str) -> PriceTable:
-    known = ("name", "source", "formats", "levels", "notes")
+    known = ("name", "source", "formats", "levels", "notes", "partial")
     if not isinstance(data, dict):
         raise ConfigError(f"{where} holds {type(data).__name__}, not a mapping with the keys {', '.join(known)}")
     for key in data:
@@ -80,12 +82,18 @@ def _checked(data: Any, where: str) -> PriceTable:
             _price(value, f"{where}: formats.{number}.{primitive}")
     for level, value in _mapping(data.get("levels") or {}, f"{where}: levels").items():
         _price(value, f"{where}: levels.{level}")
+    notes, partial = data.get("notes") or [], data.get("partial", False)
+    if not isinstance(notes, list):
+        raise ConfigError(f"{where}: notes must be a list of sentences, not {notes!r}")
+    if not isinstance(partial, bool):
+        raise ConfigError(f"{where}: partial must be true or false, not {partial!r}")
     return PriceTable(
         str(data["name"]),
         str(data["source"]),
         data["formats"],
         data.get("levels") or {},
-        tuple(data.get("notes") or ()),
+        tuple(map(str, notes)),
+        partial,
     )
 
 
@@ -191,6 +199,7 @@ def _per_synaptic_operation(name: str, pj: float, source: str) -> PriceTable:
             "one published figure for each synaptic operation; neuron updates and memory are taken to be in it",
             "operations that the chip does not have (analog multiply-accumulates) have no price and are left out",
         ),
+        partial=True,
     )
 
 

@@ -17,6 +17,7 @@ from spikeformers.energy.hardware import prices as price_table
 from spikeformers.energy.meter import Meter, spread
 from spikeformers.energy.neurobench import neurobench, static_metrics
 from spikeformers.energy.prices import missing, price, row_mj
+from spikeformers.energy.rows import SYNAPTIC
 from spikeformers.energy.variants import Variant, analog, equal_bits, flips, sensitivity, spiking
 
 
@@ -90,14 +91,13 @@ class Assessment:
         return found + (analog(self.twin, self.prices, self.meter.steps) if self.twin and self._prices_twin else [])
 
     def sensitivity(self) -> list[dict[str, Any]]:
-        """Who needs less at every memory level and under every assumption, fp32 against fp32 and 8 bits against 8."""
-        by_name = {v.name: v for v in self.variants()}
-        pairs = [("SNN fp32", "ANN fp32"), ("SNN w8", "ANN int8")]
+        """Who needs less at every memory level and under every assumption: fp32 against fp32, and with 8-bit weights
+        against the twin in int8 and in the bits that match T."""
+        found = {v.name: v for v in self.variants()}
+        rivals = [name for name in found if name.startswith("ANN") and name != "ANN fp32"]
+        pairs = [("SNN fp32", "ANN fp32"), *(("SNN w8", name) for name in rivals)]
         levels = dict(self.prices.levels)
-        return [
-            case for a, b in pairs if a in by_name and b in by_name
-            for case in sensitivity(by_name[a], by_name[b], levels)
-        ]  # fmt: skip
+        return [case for a, b in pairs if a in found and b in found for case in sensitivity(found[a], found[b], levels)]
 
     def verdict(self) -> list[str]:
         """What arithmetic alone says, and which memory level or assumption turns it around."""
@@ -105,15 +105,28 @@ class Assessment:
         pairs = dict.fromkeys(case["comparison"] for case in cases)
         return [s for pair in pairs for s in flips([c for c in cases if c["comparison"] == pair])]
 
+    @property
+    def input_rate(self) -> float | None:
+        """Unit spikes per input and step of all spike-driven layers, weighted by their operations; None without any.
+
+        It is what stands against the rates of `break_even`.
+        """
+        driven = [row for row in self.meter.rows() if row.kind in SYNAPTIC and row.spike_driven]
+        dense = sum(row.dense_macs for row in driven)
+        return sum(row.acs for row in driven) / dense if dense else None
+
     def break_even(self, steps: Iterable[int] = (1, 2, 4, 6, 8, 12, 16)) -> list[dict[str, Any]]:
         """Rates at which the spiking network and its twin need the same; see `breakeven.break_even`.
+
+        Args:
+            steps: values of T; the measured one is added.
 
         Raises:
             ConfigError: there is no twin to break even with.
         """
         if self.twin is None or not self._prices_twin:
             raise ConfigError("break_even needs the ANN twin and a price for its multiply-accumulates; see `assess`")
-        return break_even(self.meter, self.twin, self.prices, steps=steps)
+        return break_even(self.meter, self.twin, self.prices, steps=sorted({*steps, self.meter.steps}))
 
     def flags(self) -> list[str]:
         """What a reader must know before trusting the numbers."""
@@ -164,6 +177,7 @@ class Assessment:
             "synops": meter.synops,
             "counts": {name: {"mean": mean, "spread": sd} for name, (mean, sd) in means.items()},
             "firing_rate": meter.firing_rate,
+            "input_rate": self.input_rate,
             "firing": {
                 path: {"rate": f.rate, "by_step": f.rates, "active": f.active, "kind": f.kind, "neurons": f.neurons}
                 for path, f in meter.firing().items()
@@ -202,7 +216,7 @@ def assess(
         prices: name of a table, path of a YAML file, or a table.
 
     Raises:
-        ConfigError: there is no batch, or no such table.
+        ConfigError: there is no batch, no such table, or the table lacks a price that is needed and is not partial.
     """
     table = price_table(prices)
     held = list(batches)
@@ -212,12 +226,29 @@ def assess(
     meter.static = static_metrics(model)
     if not meter.passes:
         raise ConfigError(f"{type(model).__name__} computed nothing that can be counted on {len(held)} batches")
+    refuse_missing(meter, table)
     other = None
     if twin is not None:
         other = _run(twin, [_one_step(x) for x in held], equal_bits(meter.steps))
         for one, spiked in zip(other.passes, meter.passes, strict=True):
             one.samples = spiked.samples
+        refuse_missing(other, table)
     return Assessment(meter, other, table)
+
+
+def refuse_missing(meter: Meter, table: PriceTable) -> None:
+    """Refuse a table that cannot price what was counted, unless it is declared partial.
+
+    Raises:
+        ConfigError: names the operations, how many there are, and what would help.
+    """
+    absent = {} if table.partial else missing(meter.rows(), table)
+    if absent:
+        needs = ", ".join(f"{name} ({value / meter.samples:.3g} per sample)" for name, value in absent.items())
+        raise ConfigError(
+            f"price table {table.name!r} has no fp32 price for {needs} of {meter.model}; add them under formats.fp32, "
+            "or add `partial: true` to leave such operations out (the report then says so)"
+        )
 
 
 def _one_step(x: Tensor) -> Tensor:

@@ -145,16 +145,21 @@ def sensitivity(snn: Variant, ann: Variant, levels: dict[str, float]) -> list[di
 
 
 def flips(cases: list[dict[str, Any]]) -> list[str]:
-    """Sentences on what turns the verdict of arithmetic alone around."""
-    first = cases[0]
-    verdict = "spiking" if first["snn_wins"] else "analog"
-    found = [f"{first['comparison']}, arithmetic only: the {verdict} network needs less"]
-    turned = [c for c in cases[1:] if c["snn_wins"] != first["snn_wins"]]
-    for case in turned:
-        found.append(
-            f"{case['comparison']}, {case['level']}, {case['assumption']}: turned around "
-            f"({case['snn_mj']:.3g} against {case['ann_mj']:.3g} mJ)"
-        )
-    if not turned:
-        found.append(f"{first['comparison']}: no memory level or assumption tried turns this around")
+    """Sentences on one comparison: what arithmetic alone says, which assumption turns it around, and at which level."""
+    first, pair = cases[0], cases[0]["comparison"]
+    numbers = f"({first['snn_mj']:.3g} against {first['ann_mj']:.3g} mJ)"
+    found = [f"{pair}, arithmetic only: the {_winner(first)} network needs less {numbers}"]
+    turned: dict[str, list[str]] = {}
+    for case in cases[1:]:
+        if case["snn_wins"] != first["snn_wins"]:
+            turned.setdefault(case["assumption"], []).append(case["level"])
+    for assumption, levels in turned.items():
+        found.append(f"{pair}, {assumption}: turned around at {', '.join(levels)}")
+    kept = [name for name in dict.fromkeys(case["assumption"] for case in cases[1:]) if name not in turned]
+    if kept:
+        found.append(f"{pair}: turned around at no level: {'; '.join(kept)}")
     return found
+
+
+def _winner(case: dict[str, Any]) -> str:
+    return "spiking" if case["snn_wins"] else "analog"
