@@ -1,10 +1,14 @@
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 
 from spikeformers.core.errors import ConfigError, DataError
 from spikeformers.core.types import Batch
 from spikeformers.data.loader import Loader
-from spikeformers.data.samples import ArraySamples, Indices
+from spikeformers.data.samples import ArraySamples, Indices, as_indices
 from spikeformers.data.transforms.image import Affine, CropFlip
 
 
@@ -113,6 +117,89 @@ def test_a_damaged_sample_stops_the_pass_with_its_own_message(workers: int) -> N
     with pytest.raises(DataError) as caught:
         list(Loader(broken, 4, seed=0, shuffle=False, workers=workers))
     assert str(caught.value) == "a.bin: damaged at byte 7"
+
+
+class Damaged(ArraySamples):
+    """Samples of which some cannot be read."""
+
+    def __init__(self, bad: set[int], n: int = 50) -> None:
+        super().__init__(torch.arange(n).float().unsqueeze(1), torch.arange(n) % 5, "made up")
+        self.bad = bad
+
+    def inputs(self, indices: Indices) -> torch.Tensor:
+        for index in as_indices(indices).tolist():
+            if index in self.bad:
+                raise DataError(f"{self.name(index)}: damaged at byte 7")
+        return super().inputs(indices)
+
+
+def damaged(bad: set[int], *, shuffle: bool, workers: int = 0, skip_corrupt: bool = True) -> Loader:
+    return Loader(Damaged(bad), 12, seed=3, shuffle=shuffle, workers=workers, skip_corrupt=skip_corrupt)
+
+
+def test_a_corrupt_sample_is_fatal_unless_skipping_is_asked_for() -> None:
+    with pytest.raises(DataError, match="made up#17: damaged at byte 7"):
+        list(damaged({17}, shuffle=True, skip_corrupt=False))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_skipped_samples_are_named_and_training_batches_stay_full(workers: int) -> None:
+    loader = damaged({3, 17, 40}, shuffle=True, workers=workers)
+    batches = list(loader)
+    assert [len(b) for b in batches] == [12, 12, 12, 12, 2]
+    seen = torch.cat([b.meta["index"] for b in batches])
+    assert not {3, 17, 40} & set(seen.tolist())
+    assert set(range(50)) - set(seen.tolist()) == {3, 17, 40}
+    assert torch.equal(torch.cat([b.inputs for b in batches]).squeeze(1).long(), seen)
+    assert loader.skipped == {f"made up#{i}": f"made up#{i}: damaged at byte 7" for i in (3, 17, 40)}
+
+
+def test_a_resumed_pass_skips_as_the_whole_one_did() -> None:
+    loader = damaged({3, 17, 40}, shuffle=True)
+    whole = list(loader)
+    loader.start_at(2)
+    assert_same(list(loader), whole[2:])
+
+
+def test_in_evaluation_skipped_samples_are_left_out_and_never_replaced() -> None:
+    bad = {0, 30, *range(12, 24)}
+    loader = damaged(bad, shuffle=False)
+    batches = list(loader)
+    assert torch.cat([b.meta["index"] for b in batches]).tolist() == [i for i in range(50) if i not in bad]
+    assert len(batches) == 4  # one batch held corrupt samples only
+    assert len(loader.skipped) == len(bad)
+
+
+def test_when_nothing_can_be_read_skipping_ends() -> None:
+    with pytest.raises(DataError, match="none of the 50 samples can be read"):
+        list(damaged(set(range(50)), shuffle=True))
+
+
+class Dying(ArraySamples):
+    def inputs(self, indices: Indices) -> torch.Tensor:
+        os._exit(1)
+
+
+def test_a_worker_that_is_killed_is_one_error() -> None:
+    with pytest.raises(DataError, match="a process that prepares batches was killed"):
+        list(Loader(Dying(torch.zeros(8, 1), torch.zeros(8), "made up"), 4, seed=0, shuffle=False, workers=1))
+
+
+THREADED = """
+import torch
+from spikeformers.data.loader import Loader
+from spikeformers.data.samples import ArraySamples
+from spikeformers.data.transforms.image import Affine
+torch.set_num_threads(2)
+torch.rand(3_000_000).exp().sum()  # opens the pool of threads
+samples = ArraySamples(torch.rand(16, 3, 224, 224), torch.arange(16), "made up")
+print(len(list(Loader(samples, 8, seed=0, shuffle=True, augment=Affine(), workers=2))))
+"""
+
+
+def test_workers_do_not_hang_after_their_parent_used_several_threads() -> None:
+    done = subprocess.run([sys.executable, "-c", THREADED], capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout == "2\n", done.stderr
 
 
 def test_drop_last_leaves_only_full_batches() -> None:

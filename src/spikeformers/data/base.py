@@ -14,6 +14,7 @@ from spikeformers.core.registry import Registry
 from spikeformers.data.download import Progress, RemoteFile, fetch
 from spikeformers.data.samples import Samples, Splits, Subset, balanced_first, stratified
 from spikeformers.data.transforms.base import AugmentConfig
+from spikeformers.data.transforms.mix import MixConfig
 
 DATASETS: Registry["DataConfig"] = Registry("dataset", "spikeformers.data.datasets")
 
@@ -89,21 +90,22 @@ class DataConfig(Config):
     """Validate, and test, on this many samples only, the same number of each class."""
     augment: AugmentConfig | None = None
     """Random changes of the training samples; validation and test are never changed."""
+    mix: MixConfig | None = None
+    """Mixing of training samples within a batch, after `augment`; labels become probabilities."""
 
     def __post_init__(self) -> None:
         for name in ("limit", "eval_limit"):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{name}={value} leaves no samples; give at least 1, or none for all")
-        if self.augment is None:
-            return
-        if len(self.info.shape) not in self.augment.axes:
-            wanted = " or ".join(str(axes) for axes in self.augment.axes)
-            raise ConfigError(
-                f"augment {self.augment.family!r} changes samples of {wanted} axes, but those of {self.info.title} have shape "
-                f"{self.info.shape}; leave augment unset or choose another"
-            )
-        if self.augment.mirrors and not self.info.mirror:
+        for name, chosen in (("augment", self.augment), ("mix", self.mix)):
+            if chosen is not None and len(self.info.shape) not in chosen.axes:
+                wanted = " or ".join(str(axes) for axes in chosen.axes)
+                raise ConfigError(
+                    f"{name} {chosen.family!r} changes samples of {wanted} axes, but those of {self.info.title} have shape "
+                    f"{self.info.shape}; leave {name} unset or choose another"
+                )
+        if self.augment is not None and self.augment.mirrors and not self.info.mirror:
             raise ConfigError(
                 f"augment {self.augment.family!r} mirrors samples, but a mirrored sample of {self.info.title} is no longer "
                 "of its class; set flip=0 or choose another augmentation"

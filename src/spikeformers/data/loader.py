@@ -1,27 +1,24 @@
-"""Batches in an order that is a pure function of (seed, epoch, batch), whatever the processes and workers."""
+"""Iterating batches, in this process or prepared ahead by workers."""
 
 from collections.abc import Iterator
 from typing import Any
 
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from spikeformers.core.errors import ConfigError, SpikeformersError
-from spikeformers.core.rng import generator
+from spikeformers.core.errors import ConfigError, DataError, SpikeformersError
 from spikeformers.core.types import Batch
+from spikeformers.data.batches import Batches, Recipe
 from spikeformers.data.samples import Samples
 from spikeformers.data.transforms.base import AugmentConfig
-
-ORDER, AUGMENT = 0, 1
-"""What a generator is for; keeps the streams of random numbers apart."""
+from spikeformers.data.transforms.mix import MixConfig
 
 
 class Loader:
     """Iterates batches of samples; one pass is one epoch.
 
-    Order and augmentation depend on (seed, epoch, batch index) alone: not on the number of workers, on where the pass
-    was started, or on how many processes share the batches. `meta["index"]` of a batch holds the samples' positions.
+    Order, augmentation and mixing depend on (seed, epoch, batch index) alone: not on the number of workers, on where the
+    pass was started, or on how many processes share the batches. `meta["index"]` of a batch holds the samples' positions.
 
     Args:
         samples: what to iterate.
@@ -29,6 +26,9 @@ class Loader:
         seed: of order and augmentation.
         shuffle: a new order each epoch (training), or the samples' own order (evaluation).
         augment: random changes of the inputs; for training samples only.
+        mix: mixing of samples within a batch, which makes targets class probabilities [B, classes]; needs `shuffle`.
+        classes: number of classes; needed where samples are mixed.
+        skip_corrupt: go on without samples that cannot be read, and name them in `skipped`; otherwise the first is fatal.
         drop_last: leave out the last batch if it is not full.
         rank, world: which of how many processes this is.
         workers: processes that prepare batches ahead; 0 prepares them in this one.
@@ -45,6 +45,9 @@ class Loader:
         seed: int,
         shuffle: bool,
         augment: AugmentConfig | None = None,
+        mix: MixConfig | None = None,
+        classes: int = 0,
+        skip_corrupt: bool = False,
         drop_last: bool = False,
         rank: int = 0,
         world: int = 1,
@@ -58,7 +61,15 @@ class Loader:
             raise ConfigError(f"rank={rank} is not one of the {world} processes 0 … {world - 1}")
         if workers < 0:
             raise ConfigError(f"workers={workers} must be 0 or more")
-        self._batches = _Batches(samples, batch_size, seed, shuffle, augment, rank, world)
+        if mix is not None and (not shuffle or classes < 1):
+            raise ConfigError(
+                f"mix {mix.family!r} needs shuffled (training) samples of known classes (classes={classes})"
+            )
+        recipe = Recipe(augment, mix, classes, skip_corrupt)
+        self.skipped: dict[str, str] = {}
+        """Samples that could not be read in the batches given so far, by name, and why."""
+        self._samples = samples
+        self._batches = Batches(samples, batch_size, seed, shuffle, recipe, rank, world)
         self._count = _batch_count(len(samples), batch_size, drop_last, shuffle, rank, world)
         if self._count == 0:
             raise ConfigError(
@@ -92,7 +103,7 @@ class Loader:
         start, self._start = self._start, 0
         keys = [(self._epoch, batch) for batch in range(start, self._count)]
         if self._workers == 0:
-            return (self._batches[key] for key in keys)
+            return self._given(self._batches[key] for key in keys)
         if self._pool is None:
             self._pool = DataLoader(
                 _Reporting(self._batches),
@@ -102,9 +113,18 @@ class Loader:
                 collate_fn=_as_is,
                 persistent_workers=True,
                 generator=torch.Generator(),
+                worker_init_fn=_alone,
             )
         self._plan.keys = keys
-        return _raising(iter(self._pool))
+        return self._given(_raising(iter(self._pool)))
+
+    def _given(self, batches: Iterator[Batch]) -> Iterator[Batch]:
+        """Batches on their way out: what was skipped is noted, empty ones (of corrupt samples only) are passed over."""
+        for batch in batches:
+            for index, reason in batch.meta.pop("skipped", {}).items():
+                self.skipped[self._samples.name(index)] = reason
+            if len(batch):
+                yield batch
 
 
 def _batch_count(total: int, batch_size: int, drop_last: bool, shuffle: bool, rank: int, world: int) -> int:
@@ -126,59 +146,10 @@ class _Plan:
         return len(self.keys)
 
 
-class _Batches(Dataset[Batch]):
-    """Maps (epoch, batch) to this process's share of that batch."""
-
-    def __init__(
-        self,
-        samples: Samples,
-        batch_size: int,
-        seed: int,
-        shuffle: bool,
-        augment: AugmentConfig | None,
-        rank: int,
-        world: int,
-    ) -> None:
-        self._samples, self._batch_size, self._seed, self._shuffle = samples, batch_size, seed, shuffle
-        self._augment, self._rank, self._world = augment, rank, world
-        self._order: tuple[int, Tensor] | None = None
-
-    def __getitem__(self, key: tuple[int, int]) -> Batch:
-        epoch, batch = key
-        whole = self._order_of(epoch)[batch * self._batch_size : (batch + 1) * self._batch_size]
-        mine = self._share(len(whole))
-        indices = whole[mine]
-        inputs = self._samples.inputs(indices)
-        if self._augment is not None:
-            drawn = self._augment.draw(len(whole), inputs.shape[1:], generator(self._seed, epoch, AUGMENT, batch))
-            inputs = self._augment.apply(inputs, {name: value[mine] for name, value in drawn.items()})
-        return Batch(inputs=inputs, targets=self._samples.targets(indices), meta={"index": indices})
-
-    def _order_of(self, epoch: int) -> Tensor:
-        if not self._shuffle:
-            return torch.arange(len(self._samples))
-        if self._order is None or self._order[0] != epoch:
-            order = torch.randperm(len(self._samples), generator=generator(self._seed, epoch, ORDER))
-            self._order = (epoch, order)
-        return self._order[1]
-
-    def _share(self, size: int) -> slice:
-        """This process's part of a batch of `size`.
-
-        A last batch that does not divide loses its remainder when shuffled, so that all processes step together with
-        equal shares; unshuffled (evaluation) every sample is kept and shares differ by one.
-        """
-        even, rest = divmod(size, self._world)
-        if self._shuffle:
-            return slice(self._rank * even, (self._rank + 1) * even)
-        start = self._rank * even + min(self._rank, rest)
-        return slice(start, start + even + (self._rank < rest))
-
-
 class _Reporting(Dataset[Any]):
     """Gives a user's error back as a value, so that it crosses from a worker without a traceback in its message."""
 
-    def __init__(self, batches: _Batches) -> None:
+    def __init__(self, batches: Batches) -> None:
         self._batches = batches
 
     def __getitem__(self, key: tuple[int, int]) -> Batch | SpikeformersError:
@@ -189,10 +160,27 @@ class _Reporting(Dataset[Any]):
 
 
 def _raising(batches: Iterator[Any]) -> Iterator[Batch]:
-    for batch in batches:
+    while True:
+        try:
+            batch = next(batches)
+        except StopIteration:
+            return
+        except RuntimeError as error:
+            if "exited unexpectedly" not in str(error):
+                raise
+            raise DataError(
+                f"a process that prepares batches was killed, perhaps for want of memory ({str(error).splitlines()[0]}); "
+                "lower workers or the batch size"
+            ) from None
         if isinstance(batch, SpikeformersError):
             raise batch
         yield batch
+
+
+def _alone(worker: int) -> None:
+    """Keep a worker to one thread: it shares the cores with training, and a forked process that opens a parallel
+    region after its parent used OpenMP waits forever for threads it does not have."""
+    torch.set_num_threads(1)
 
 
 def _as_is(batch: Any) -> Any:

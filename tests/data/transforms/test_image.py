@@ -16,14 +16,15 @@ def generator(seed: int = 0) -> torch.Generator:
 @pytest.mark.parametrize("name", AUGMENTS.names())
 def test_rows_of_numbers_belong_to_their_sample_alone(name: str) -> None:
     config = AUGMENTS.config(name)
-    x = torch.rand(6, 2, 9, 11)
+    image = 3 in config.axes
+    x = torch.rand(6, 2, 9, 11) if image else torch.randint(0, 3, (6, 4, 2, 9, 11)).float()
     drawn = config.draw(6, x.shape[1:], generator())
     whole = config.apply(x, drawn)
     parts = [config.apply(x[s], {k: v[s] for k, v in drawn.items()}) for s in (slice(0, 2), slice(2, 6))]
     assert torch.equal(torch.cat(parts), whole)
     assert whole.shape == x.shape
     assert whole.min() >= 0
-    assert whole.max() <= 1
+    assert whole.max() <= 1 or not image
 
 
 @pytest.mark.parametrize("name", AUGMENTS.names())

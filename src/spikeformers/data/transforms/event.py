@@ -1,4 +1,4 @@
-"""Augmentation of event frames [B, T, P, H, W]; all frames of a sample are changed alike, polarities are kept."""
+"""Augmentation of event frames [B, T, P, H, W]; all frames of a sample are changed alike."""
 
 import math
 from dataclasses import dataclass
@@ -16,7 +16,9 @@ from spikeformers.data.transforms.base import (
     check_probability,
     uniform,
 )
-from spikeformers.data.transforms.image import draw_erasing, erase, mirror, warp
+from spikeformers.data.transforms.image import draw_erasing, erase, mirror, per_sample, warp
+
+POLARITIES = 2
 
 
 @AUGMENTS.register("neuromorphic", source="Li et al., ECCV 2022, arXiv:2203.06145 (NDA)")
@@ -98,3 +100,84 @@ class EventDrop(AugmentConfig):
         dropped = (place >= start) & (place < start + drawn["span"].unsqueeze(1))
         kept = x.masked_fill(dropped.view(*dropped.shape, *[1] * (x.dim() - 2)), 0.0)
         return erase(kept, drawn["erased"], drawn["box"])
+
+
+@AUGMENTS.register("event_flip")
+@dataclass(frozen=True, kw_only=True)
+class EventFlip(AugmentConfig):
+    """For event frames [B, T, P, H, W]: mirror images in space, in time and in sign, each as a camera would see it.
+
+    A mirrored scene brightens where the scene did, so polarities stay; played backwards it darkens where it
+    brightened, so they are swapped.
+    """
+
+    axes: ClassVar[tuple[int, ...]] = (4,)
+
+    flip: float = 0.5
+    """Probability that a sample is mirrored left to right."""
+    upside_down: float = 0.0
+    """Probability that a sample is mirrored top to bottom."""
+    backwards: float = 0.0
+    """Probability that a sample is played backwards, with polarities swapped."""
+    negative: float = 0.0
+    """Probability that polarities are swapped: the scene with light and dark exchanged."""
+
+    def __post_init__(self) -> None:
+        for name in ("flip", "upside_down", "backwards", "negative"):
+            check_probability(name, getattr(self, name))
+
+    @property
+    def mirrors(self) -> bool:
+        return self.flip > 0 or self.upside_down > 0
+
+    def draw(self, count: int, shape: torch.Size, generator: Generator) -> Drawn:
+        names = ("flip", "upside_down", "backwards", "negative")
+        return {name: torch.rand(count, generator=generator) < getattr(self, name) for name in names}
+
+    def apply(self, x: Tensor, drawn: Drawn) -> Tensor:
+        if x.shape[2] != POLARITIES and (self.backwards > 0 or self.negative > 0):
+            raise ConfigError(
+                f"backwards and negative swap two polarities, but samples have P={x.shape[2]}; "
+                "set both to 0 or choose representation frames"
+            )
+        x = mirror(x, drawn["flip"])
+        x = torch.where(per_sample(drawn["upside_down"], x), x.flip(-2), x)
+        x = torch.where(per_sample(drawn["backwards"], x), x.flip(1), x)
+        return torch.where(per_sample(drawn["backwards"] ^ drawn["negative"], x), x.flip(2), x)
+
+
+@AUGMENTS.register("event_jitter", source="after Lenz et al., neuromorphs/tonic (SpatialJitter)")
+@dataclass(frozen=True, kw_only=True)
+class EventJitter(AugmentConfig):
+    """For event counts [B, T, P, H, W]: every single event moves by rounded Gaussian noise; none is lost.
+
+    An event that would leave the frame stays where it was.
+    """
+
+    axes: ClassVar[tuple[int, ...]] = (4,)
+
+    sigma: float = 1.0
+    """Standard deviation of the movement along each axis, in pixels."""
+
+    def __post_init__(self) -> None:
+        check_not_negative("sigma", self.sigma)
+
+    def draw(self, count: int, shape: torch.Size, generator: Generator) -> Drawn:
+        return {"seed": torch.randint(1 << 62, (count,), generator=generator)}
+
+    def apply(self, x: Tensor, drawn: Drawn) -> Tensor:
+        counts = x.to(torch.int64)
+        if not torch.equal(counts.to(x.dtype), x) or bool((counts < 0).any()):
+            raise ConfigError("event_jitter moves single events and needs counts of them; choose representation frames")
+        return torch.stack([self._moved(one, int(seed)) for one, seed in zip(counts, drawn["seed"], strict=True)]).to(x)
+
+    def _moved(self, counts: Tensor, seed: int) -> Tensor:
+        where = counts.nonzero().repeat_interleave(counts[counts > 0], 0)
+        noise = torch.randn(len(where), 2, generator=Generator().manual_seed(seed)) * self.sigma
+        moved = where.clone()
+        moved[:, -2:] += noise.round().long()
+        size = torch.tensor(counts.shape)
+        outside = ((moved < 0) | (moved >= size)).any(1, keepdim=True)
+        places = torch.where(outside, where, moved)
+        strides = torch.tensor([size[i + 1 :].prod() for i in range(len(size))])
+        return torch.bincount((places * strides).sum(1), minlength=counts.numel()).view(counts.shape)

@@ -139,14 +139,18 @@ def erase(x: Tensor, erased: Tensor, box: Tensor) -> Tensor:
     """Blank a box (row, column, height, width as fractions of the image) in the samples where `erased` is true."""
     if not bool(erased.any()):
         return x
-    height, width = x.shape[-2:]
+    return x.masked_fill(inside_box(box, x) & per_sample(erased, x), 0.0)
+
+
+def inside_box(box: Tensor, like: Tensor) -> Tensor:
+    """Which pixels of `like` [B, ..., H, W] lie in a box [B, 4] (center row and column, height, width, as fractions)."""
+    height, width = like.shape[-2:]
     rows = (torch.arange(height) + 0.5) / height
     columns = (torch.arange(width) + 0.5) / width
     in_rows = (rows - box[:, :1]).abs() < box[:, 2:3] / 2
     in_columns = (columns - box[:, 1:2]).abs() < box[:, 3:4] / 2
-    inside = in_rows[:, :, None] & in_columns[:, None, :] & erased[:, None, None]
-    inside = inside.view(len(x), *[1] * (x.dim() - 3), height, width)
-    return x.masked_fill(inside, 0.0)
+    inside = in_rows[:, :, None] & in_columns[:, None, :]
+    return inside.view(len(like), *[1] * (like.dim() - 3), height, width)
 
 
 def mirror(x: Tensor, flipped: Tensor) -> Tensor:
