@@ -27,18 +27,24 @@ def variants_table(family: str) -> str:
     for name in MODELS.variants(family):
         config = MODELS.config(name)
         changes = ", ".join(f"{k}={v!r}" for k, v in MODELS.entry(name).changes.items())
-        image = f"{config.in_channels}×{config.img_size}²"
+        image = f"{config.in_channels}×{size(config)}"
         out.append(f"| `{name}` | {parameters(name):,} | {image} | {config.timesteps} | {changes} |")
     return "\n".join(out)
 
 
+def size(config: ModelConfig) -> str:
+    """Height and width of a model's images, in few characters."""
+    height, width = config.image
+    return f"{height}²" if height == width else f"{height}×{width}"
+
+
 def example(family: str, config: ModelConfig) -> str:
     """Code that builds the tiny variant; the generator runs it."""
-    side = config.img_size
+    height, width = config.image
     code = (
         "import spikeformers, torch\n\n"
         f'model = spikeformers.create_model("{family}_tiny").eval()\n'
-        f"logits = model(torch.rand(2, {config.in_channels}, {side}, {side}))  # [T, B, K]\n"
+        f"logits = model(torch.rand(2, {config.in_channels}, {height}, {width}))  # [T, B, K]\n"
         "scores = model.readout(logits)  # [B, K]\n"
     )
     names: dict[str, Any] = {}
@@ -65,8 +71,8 @@ def tree(config: ModelConfig) -> str:
         model = config.build().eval()
         for path, module in model.named_modules():
             watch(path, module)
-        model(torch.rand(1, config.in_channels, config.img_size, config.img_size))
-    lines = [f"{type(model).__name__}  {config.timesteps} steps of 1×{config.in_channels}×{config.img_size}²"]
+        model(torch.rand(1, config.in_channels, *config.image))
+    lines = [f"{type(model).__name__}  {config.timesteps} steps of 1×{config.in_channels}×{size(config)}"]
 
     def draw(module: nn.Module, path: str, margin: str, depth: int) -> None:
         shown = [(name, child) for name, child in module.named_children() if not isinstance(child, nn.Identity)]

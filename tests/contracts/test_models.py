@@ -15,12 +15,22 @@ from torch import nn
 
 from spikeformers import carry
 from spikeformers.core.config import Config
-from spikeformers.core.errors import SpikeformersError
+from spikeformers.core.errors import ConfigError, ShapeError, SpikeformersError
+from spikeformers.layers.checks import map_size
 from spikeformers.models.base import MODELS, ModelConfig, SpikingModel
 
 FAMILIES = MODELS.families()
 STEPS = (1, 2, 4, 5, 8)
 NEURONS = ("lif", "if", "plif")
+LOSES_ROWS = [
+    "masked_spiking_transformer",
+    "ms_resnet",
+    "sglformer",
+    "spikformer_v2",
+    "spiking_vgg",
+    "spikingresformer",
+]
+"""Families with layers that do not pad, which an image of one row does not survive."""
 
 
 @cache
@@ -50,7 +60,7 @@ def lively(config: ModelConfig) -> SpikingModel:
 
 def images(config: ModelConfig, batch: int, steps: int | None = None, seed: int = 1) -> torch.Tensor:
     generator = torch.Generator().manual_seed(seed)
-    shape = (batch, config.in_channels, config.img_size, config.img_size)
+    shape = (batch, config.in_channels, *config.image)
     return torch.rand(shape if steps is None else (steps, *shape), generator=generator) * 3 - 1
 
 
@@ -173,8 +183,40 @@ def test_features_are_what_feature_info_says(family: str) -> None:
     assert len(levels) == len(model.feature_info)
     for level, info in zip(levels, model.feature_info, strict=True):
         assert level.shape[:3] == (config.timesteps, 2, info.channels)
-        assert level.shape[3] == config.img_size // info.reduction
+        assert level.shape[3:] == map_size(config.img_size, info.reduction)
         model.get_submodule(info.module)
+
+
+@pytest.mark.parametrize("shape", ["wide", "tall", "row"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_images_need_not_be_square(family: str, shape: str) -> None:
+    config = config_of(family)
+    side = config.image[0]
+    size = {"wide": (side, 2 * side), "tall": (2 * side, side), "row": (1, 2 * side)}[shape]
+    if shape == "row" and family in LOSES_ROWS:
+        with pytest.raises(ConfigError, match=r"1 of img_size=\(1, .*nearest valid"):
+            config.but(img_size=size)
+        return
+    config = config.but(img_size=size)
+    assert ModelConfig.from_dict(config.to_dict()) == config
+    model = lively(config)
+    with torch.no_grad():
+        x = images(config, 2)
+        logits, levels = model(x), model.features(x)
+        assert torch.isfinite(lively(config.twin())(x)).all()
+    assert torch.isfinite(logits).all()
+    assert logits.std() > 0, "a silent model proves nothing"
+    for level, info in zip(levels, model.feature_info, strict=True):
+        assert level.shape[3:] == map_size(size, info.reduction)
+    if not config.any_size:
+        with pytest.raises(ShapeError, match="was built for images"):
+            model(x.transpose(-2, -1))
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_sensor_of_odd_sides_is_refused_with_sizes_that_fit(family: str) -> None:
+    with pytest.raises(ConfigError, match=r"261 of img_size=\(261, 347\).*nearest valid"):
+        config_of(family).but(img_size=(261, 347))
 
 
 def changed_values(value: Any) -> Iterator[Any]:

@@ -77,6 +77,23 @@ def test_but_refuses_what_does_not_exist_or_does_not_fit() -> None:
 
 
 @pytest.mark.parametrize(
+    ("field", "value", "fault"),
+    [
+        ("dims", 5, "dims: 5 is not a list"),
+        ("dims", ["a", 3], r"dims\[0\]: 'a' is not a valid int"),
+        ("img_size", (8, 8, 8), "img_size: "),
+        ("img_size", 2.5, "img_size: 2.5 is not a valid"),
+        ("img_size", [8, "a"], r"img_size: \[8, 'a'\] is not a valid"),
+    ],
+)
+def test_lists_and_pairs_are_refused_by_name(field: str, value: object, fault: str) -> None:
+    config = MODELS.config("spiking_vgg_tiny")
+    with pytest.raises(ConfigError, match=fault):
+        config.but(**{field: value})
+    assert config.but(img_size=[8, 16]).img_size == (8, 16)
+
+
+@pytest.mark.parametrize(
     ("path", "name", "fault"),
     [("nuron", "lif", "did you mean 'neuron'"), ("dim", "lif", "--dim"), ("dim.x", "lif", "nowhere")],
 )

@@ -45,7 +45,7 @@ def test_recomputed_blocks_give_the_same_gradients_and_statistics(family: str) -
             nn.init.constant_(module.bias, 0.5)  # so that neurons fire
     again = checkpoint_blocks(deepcopy(model))
     assert list(again.state_dict()) == list(model.state_dict())
-    x, out = torch.rand(2, model.config.in_channels, model.config.img_size, model.config.img_size), []
+    x, out = torch.rand(2, model.config.in_channels, *model.config.image), []
     for each in (model, again):
         torch.manual_seed(0)
         logits = each(x)

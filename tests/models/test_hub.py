@@ -28,6 +28,10 @@ def test_the_official_layout_of_every_family_is_recognized(family: str, tmp_path
     ("name", "before", "after"),
     [
         ("tim_tiny", 32, 64),
+        ("tim_tiny", 32, (32, 64)),
+        ("tim_tiny", (32, 64), (64, 128)),
+        ("spiking_vgg_tiny", (16, 8), (32, 16)),
+        ("masked_spiking_transformer_tiny", (16, 32), (32, 64)),
         ("masked_spiking_transformer_tiny", 16, 32),
         ("masked_spiking_transformer_tiny", 64, 32),
         ("spiking_vgg_tiny", 16, 32),
@@ -35,7 +39,11 @@ def test_the_official_layout_of_every_family_is_recognized(family: str, tmp_path
     ],
 )
 def test_a_checkpoint_for_another_image_size_is_fitted(
-    name: str, before: int, after: int, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    name: str,
+    before: int | tuple[int, int],
+    after: int | tuple[int, int],
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     small, large = create_model(name, img_size=before), create_model(name, img_size=after)
     torch.save(small.state_dict(), tmp_path / "w.pth")
@@ -48,7 +56,7 @@ def test_a_checkpoint_for_another_image_size_is_fitted(
     if len(same) < len(large.state_dict()):
         assert f"was trained at img_size={before}; fitted to {after}" in caplog.text
     with torch.no_grad():
-        logits = large.eval()(torch.rand(2, large.config.in_channels, after, after))
+        logits = large.eval()(torch.rand(2, large.config.in_channels, *large.config.image))
     assert torch.isfinite(logits).all()
 
 

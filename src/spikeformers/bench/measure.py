@@ -117,7 +117,7 @@ def measure_recipe(config: RunConfig, portions: Portions) -> Measurement:
         DataError: the data is not there.
     """
     seed_everything(config.seed)
-    task = config.task.build(config.model, config.encoder, config.data.info)
+    task = config.build_task()
     batches = _encoded(task, config.data.build().val, portions)
     fit_batch_norms(task.model, batches)
     return _assessed(config, task, batches, portions, config.name, _UNTRAINED)

@@ -6,6 +6,7 @@ In plain form (YAML, JSON) a component that is chosen by name carries its regist
 """
 
 import dataclasses
+import re
 import types
 import typing
 from collections.abc import Mapping
@@ -20,6 +21,8 @@ from spikeformers.core.errors import ConfigError, did_you_mean
 from spikeformers.core.registry import Registry
 
 FAMILY = "family"
+_INDEXED = re.compile(r"\[\d+\][:.\[]")
+"""A fault of an item of a list, such as `[0]: 'a' is not a valid int`."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -213,6 +216,26 @@ def _structure_union(value: Any, annotation: Any) -> Any:
     raise ConfigError(f"{value!r} is not a valid {_shown(annotation)}")
 
 
+def _structure_tuple(value: Any, annotation: Any) -> Any:
+    if not isinstance(value, list | tuple):
+        raise ConfigError(f"{value!r} is not a list of values")
+    members = typing.get_args(annotation)
+    if members[-1] is Ellipsis:
+        members = members[:1] * len(value)
+    if len(value) != len(members):
+        raise ConfigError(f"{value!r} has {len(value)} values, but {len(members)} are wanted")
+    out: list[Any] = []
+    faults: list[str] = []
+    for index, (item, member) in enumerate(zip(value, members, strict=True)):
+        try:
+            out.append(_converter().structure(item, member))
+        except (BaseValidationError, ConfigError) as error:
+            faults.extend(_faults(error, f"[{index}]"))
+    if faults:
+        raise _Faults(faults)
+    return tuple(out)
+
+
 def _structure_literal(value: Any, annotation: Any) -> Any:
     allowed = typing.get_args(annotation)
     if value not in allowed or isinstance(value, bool) != any(isinstance(a, bool) and a == value for a in allowed):
@@ -296,6 +319,8 @@ def _faults(error: BaseException, path: str) -> typing.Iterator[str]:
 def _join(path: str, fault: str) -> str:
     if not path:
         return fault
+    if _INDEXED.match(fault):
+        return f"{path}{fault}"
     head, colon, rest = fault.partition(": ")
     if colon and " " not in head:
         return f"{path}.{head}: {rest}"
@@ -315,6 +340,7 @@ def _converter() -> cattrs.Converter:
             lambda t: typing.get_origin(t) in (typing.Union, types.UnionType), _structure_union
         )
         converter.register_structure_hook_func(lambda t: typing.get_origin(t) is typing.Literal, _structure_literal)
+        converter.register_structure_hook_func(lambda t: typing.get_origin(t) is tuple, _structure_tuple)
         converter.register_structure_hook_func(
             lambda t: isinstance(t, type) and issubclass(t, Config), _structure_config
         )

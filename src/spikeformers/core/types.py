@@ -45,7 +45,7 @@ class StepOutput:
 
 @dataclass(frozen=True)
 class FeatureInfo:
-    """One level of a feature pyramid [T, B, channels, H / reduction, W / reduction]."""
+    """One level of a feature pyramid [T, B, channels, H / reduction, W / reduction]; an axis of one pixel stays."""
 
     channels: int
     reduction: int

@@ -12,7 +12,12 @@ def check_heads(dim: int, heads: int) -> None:
         raise ConfigError(f"dim={dim} is not divisible by heads={heads}; nearest valid: {low}, {low + heads}")
 
 
-def check_pools(dim: int, pools: str, img_size: int) -> None:
+def height_width(img_size: int | tuple[int, int]) -> tuple[int, int]:
+    """Height and width of an image of this size; one number means a square."""
+    return (img_size, img_size) if isinstance(img_size, int) else img_size
+
+
+def check_pools(dim: int, pools: str, img_size: int | tuple[int, int]) -> None:
     """Raises ConfigError unless a four-unit stem of final width `dim` can be built with these pooling stages."""
     if dim % 8:
         raise ConfigError(f"dim={dim} must be divisible by 8 (the stem starts at dim / 8 channels)")
@@ -21,16 +26,28 @@ def check_pools(dim: int, pools: str, img_size: int) -> None:
     check_stride(img_size, 2 ** pools.count("1"))
 
 
-def check_stride(img_size: int, stride: int) -> None:
-    """Raises ConfigError unless `stride` divides `img_size`; names the nearest sizes that fit."""
-    if img_size < 1 or img_size % stride:
-        low = max(img_size // stride * stride, stride)
-        raise ConfigError(
-            f"img_size={img_size} is not divisible by the stride {stride}; nearest valid: {low}, {low + stride}"
-        )
+def check_stride(img_size: int | tuple[int, int], stride: int, *, flat: bool = True) -> None:
+    """Raises ConfigError unless `stride` divides height and width; names the nearest sizes that fit.
+
+    Args:
+        img_size: of the input.
+        stride: pixels per side of a cell of the coarsest map.
+        flat: whether an axis of one pixel is taken as well; layers that pad leave it at one, others lose it.
+    """
+    for side in dict.fromkeys(height_width(img_size)):
+        if side < 1 or (side % stride and not (flat and side == 1)):
+            low = max(side // stride * stride, stride)
+            which = f"img_size={img_size}" if isinstance(img_size, int) else f"{side} of img_size={img_size}"
+            raise ConfigError(f"{which} is not divisible by the stride {stride}; nearest valid: {low}, {low + stride}")
 
 
-def check_stages(dim: int, depths: tuple[int, ...], stem_stride: int, img_size: int) -> None:
+def map_size(img_size: int | tuple[int, int], stride: int) -> tuple[int, int]:
+    """Height and width of a map whose cells are `stride` pixels a side; at least one cell."""
+    height, width = height_width(img_size)
+    return -(-height // stride), -(-width // stride)
+
+
+def check_stages(dim: int, depths: tuple[int, ...], stem_stride: int, img_size: int | tuple[int, int]) -> None:
     """Raises ConfigError unless a hierarchy of these depths, widths doubling up to `dim`, fits the image."""
     if not depths or min(depths) < 1:
         raise ConfigError(f"depths={depths} must give at least one block for every stage")

@@ -17,11 +17,16 @@ EXPANSION = 4
 """Channels out of a bottleneck over its width."""
 
 
-def check_resnet(dim: int, depths: tuple[int, ...], stride: int, img_size: int) -> None:
-    """Raises ConfigError unless stages of these depths, widths doubling from `dim`, fit the image behind a stem."""
+def check_resnet(
+    dim: int, depths: tuple[int, ...], stride: int, img_size: int | tuple[int, int], *, flat: bool = True
+) -> None:
+    """Raises ConfigError unless stages of these depths, widths doubling from `dim`, fit the image behind a stem.
+
+    `flat` is as in `check_stride`.
+    """
     if dim < 1 or not depths or min(depths) < 1:
         raise ConfigError(f"dim={dim} and every entry of depths={depths} must be at least 1")
-    check_stride(img_size, stride << (len(depths) - 1))
+    check_stride(img_size, stride << (len(depths) - 1), flat=flat)
 
 
 class ResNetStem(nn.Module):

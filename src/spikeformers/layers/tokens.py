@@ -1,6 +1,27 @@
 """Between maps [T, B, C, H, W] and tokens [T, B, N, C], and between tokens and attention heads [T, B, h, N, d]."""
 
+from math import isqrt
+
 from torch import Tensor
+
+from spikeformers.core.errors import ShapeError
+
+Grid = tuple[int, int]
+"""Height and width of a map, in tokens."""
+
+
+def grid_of(tokens: int, grid: Grid | None) -> Grid:
+    """Height and width of the map that so many tokens are of: `grid`, or the square they fill where that is None.
+
+    Raises:
+        ShapeError: another number of tokens, or one that fills no square.
+    """
+    side = isqrt(tokens)
+    height, width = grid or (side, side)
+    if height * width != tokens:
+        wanted = f"a map of {height}×{width}" if grid else "a square map"
+        raise ShapeError(f"these {tokens} tokens are not those of {wanted}")
+    return height, width
 
 
 def to_tokens(x: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from spikeformers.core.config import Config
 from spikeformers.core.errors import CheckpointError, ConfigError, ShapeError, did_you_mean
 from spikeformers.core.registry import Registry
 from spikeformers.core.types import FeatureInfo
+from spikeformers.layers.checks import height_width
 from spikeformers.layers.time import repeat
 from spikeformers.neurons import NeuronConfig
 from spikeformers.neurons.lif import LIFConfig
@@ -31,8 +32,8 @@ class ModelConfig(Config):
     any_size: ClassVar[bool] = False
     """Whether images of other sizes than `img_size` fit as well; it is then only the size the model is meant for."""
 
-    img_size: int = 224
-    """Height and width of the input."""
+    img_size: int | tuple[int, int] = 224
+    """Height and width of the input in pixels; one number for a square."""
     in_channels: int = 3
     """Channels of the input: 3 for color images, 2 for event polarities."""
     num_classes: int = 1000
@@ -41,6 +42,11 @@ class ModelConfig(Config):
     """Steps T for which a static image [B, C, H, W] is shown; inputs [T, B, C, H, W] bring their own T."""
     neuron: NeuronConfig = LIFConfig(surrogate=Sigmoid(alpha=4.0))
     """What fires, everywhere in the model; the default is what nearly all official code uses."""
+
+    @property
+    def image(self) -> tuple[int, int]:
+        """Height and width of the input in pixels."""
+        return height_width(self.img_size)
 
     def build(self) -> "SpikingModel":
         """The model, freshly initialized."""
@@ -89,11 +95,10 @@ class SpikingModel(nn.Module):
             raise ShapeError(f"{config.family} takes [B, C, H, W] or [T, B, C, H, W]; got shape {tuple(x.shape)}")
         if x.shape[0] == 0:
             raise ShapeError(f"{config.family} got T=0 steps (shape {tuple(x.shape)}); T must be at least 1")
-        side = (config.img_size, config.img_size)
-        wanted = (config.in_channels, *(x.shape[3:] if config.any_size else side))
+        wanted = (config.in_channels, *(x.shape[3:] if config.any_size else config.image))
         if tuple(x.shape[2:]) != wanted:
             raise ShapeError(
-                f"{config.family} was built for images {wanted} (in_channels, img_size, img_size); got {tuple(x.shape[2:])}"
+                f"{config.family} was built for images {wanted} (in_channels, height, width); got {tuple(x.shape[2:])}"
             )
         return x
 
@@ -158,18 +163,11 @@ class OfficialArgs:
         for name in names:
             self._given.pop(name, None)
 
-    def square(self, height: str = "img_size_h", width: str = "img_size_w", default: int = 224) -> int:
-        """The image side from two arguments that must agree.
-
-        Raises:
-            ConfigError: they differ.
-        """
-        sides = {self.take(height, None), self.take(width, None)} - {None}
-        if len(sides) > 1:
-            raise ConfigError(
-                f"{height} and {width} of {self.family} differ ({sides}); only square images are supported"
-            )
-        return int(sides.pop()) if sides else default
+    def image(self, height: str = "img_size_h", width: str = "img_size_w", *, default: int) -> int | tuple[int, int]:
+        """The image size from two arguments; one that is missing equals the other, or the default."""
+        found = self.take(height), self.take(width)
+        h, w = (next((int(s) for s in (side, *found) if s is not None), default) for side in found)
+        return h if h == w else (h, w)
 
     def done(self) -> None:
         """Refuse what is left.

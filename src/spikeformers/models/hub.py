@@ -10,6 +10,7 @@ from torch import Tensor
 
 from spikeformers.core.errors import CheckpointError, SpikeformersError
 from spikeformers.core.log import get_logger
+from spikeformers.layers.checks import height_width
 from spikeformers.models.base import MODELS, ModelConfig, SpikingModel, load_strictly
 from spikeformers.weights.io import read_state_dict
 from spikeformers.weights.resize import Resize, keep
@@ -117,7 +118,7 @@ def _resized(
     if size is None:
         return dict(tensors)
     _log.info(
-        "%s was trained at img_size=%d; fitted to %d: %s", path, size, config.img_size, ", ".join(sorted(misfits))
+        "%s was trained at img_size=%s; fitted to %s: %s", path, size, config.img_size, ", ".join(sorted(misfits))
     )
     fitted = {}
     for name, value in own.items():
@@ -125,15 +126,24 @@ def _resized(
         if resize is None:
             fitted[name] = tensors[name]
         else:
-            fitted[name] = value if resize is keep else resize(tensors[name], value.shape)
+            old, new = height_width(size), config.image
+            fitted[name] = value if resize is keep else resize(tensors[name], value.shape, old, new)
     return fitted
 
 
-def _trained_size(config: ModelConfig, tensors: Mapping[str, Tensor]) -> int | None:
-    """The nearest img_size at which this config has the very tensors of the file, if there is one."""
-    sizes = {config.img_size * p // q for p in range(1, 9) for q in range(1, 9) if config.img_size * p % q == 0}
+def _trained_size(config: ModelConfig, tensors: Mapping[str, Tensor]) -> int | tuple[int, int] | None:
+    """The nearest img_size, of the same proportions or square, at which this config has the very tensors of the file."""
+    height, width = config.image
+    found = [
+        (h * p // q, w * p // q)
+        for h, w in {(height, width), (height, height), (width, width)}
+        for p in range(1, 9)
+        for q in range(1, 9)
+        if h * p % q == 0 and w * p % q == 0
+    ]
     shapes = {name: tensor.shape for name, tensor in tensors.items()}
-    for size in sorted(sizes - {config.img_size}, key=lambda size: abs(size - config.img_size)):
+    for h, w in sorted(set(found) - {config.image}, key=lambda at: (abs(at[0] - height) + abs(at[1] - width), at)):
+        size = h if h == w else (h, w)
         try:
             if _shapes(config.but(img_size=size)) == shapes:
                 return size

@@ -1,6 +1,7 @@
 """Tensors whose shape follows the image size, fitted to another: what each kind means as a map, interpolated.
 
-A model config names its own in `positional()`: pattern of the name → one of these functions.
+A model config names its own in `positional()`: pattern of the name → one of these functions. Each gets the image sizes
+that the tensor was made for and shall be made for: a map has the proportions of its image.
 """
 
 from collections.abc import Callable
@@ -9,46 +10,62 @@ from math import isqrt
 import torch.nn.functional as F
 from torch import Size, Tensor
 
-Resize = Callable[[Tensor, Size], Tensor]
-"""A tensor and the shape it shall get → a tensor of that shape."""
+Extent = tuple[int, int]
+"""Height and width of an image or a map."""
+Resize = Callable[[Tensor, Size, Extent, Extent], Tensor]
+"""A tensor, the shape it shall get, the image size it is of and that of the result → a tensor of that shape."""
 
 
-def keep(tensor: Tensor, shape: Size) -> Tensor:
+def keep(tensor: Tensor, shape: Size, before: Extent, after: Extent) -> Tensor:
     """For buffers that follow from the config alone: the model's own is right, the file's is dropped."""
     raise LookupError("such a tensor is never read from a file")
 
 
-def relative_table(table: Tensor, shape: Size) -> Tensor:
-    """A table of relative positions [(2s-1)², h] → [(2s'-1)², h], bicubic over the offsets."""
-    return _grid(table.T, isqrt(shape[0]), "bicubic").T
+def relative_table(table: Tensor, shape: Size, before: Extent, after: Extent) -> Tensor:
+    """A table of relative positions [(2s-1)², h] in square windows → [(2s'-1)², h], bicubic over the offsets."""
+    old, new = isqrt(table.shape[0]), isqrt(shape[0])
+    return _fit(table.T, (old, old), (new, new), "bicubic").T
 
 
-def token_vector(vector: Tensor, shape: Size) -> Tensor:
+def token_vector(vector: Tensor, shape: Size, before: Extent, after: Extent) -> Tensor:
     """One value per token [N] → [N'], bilinear over the map."""
-    return _grid(vector[None], isqrt(shape[0]), "bilinear")[0]
+    return _fit(vector[None], map_of(vector.shape[0], before), map_of(shape[0], after), "bilinear")[0]
 
 
-def token_pairs(weight: Tensor, shape: Size) -> Tensor:
+def token_pairs(weight: Tensor, shape: Size, before: Extent, after: Extent) -> Tensor:
     """A mixing of tokens [N, N, k] (to, from, ·) → [N', N', k], bilinear over both maps; the sum over `from` is kept."""
-    before, side = weight.shape[0], isqrt(shape[0])
-    to = _grid(weight.flatten(1).T, side, "bilinear").T.reshape(side * side, before, -1)
-    both = _grid(to.transpose(1, 2).flatten(0, 1), side, "bilinear").view(side * side, -1, side * side)
-    return both.transpose(1, 2) * (before / side**2)
+    count, tokens = weight.shape[0], shape[0]
+    old, new = map_of(count, before), map_of(tokens, after)
+    to = _fit(weight.flatten(1).T, old, new, "bilinear").T.reshape(tokens, count, -1)
+    both = _fit(to.transpose(1, 2).flatten(0, 1), old, new, "bilinear").view(tokens, -1, tokens)
+    return both.transpose(1, 2) * (count / tokens)
 
 
 def flat_map(channels: int) -> Resize:
     """A readout of the flattened map [K, C·N] → [K, C·N'], bilinear over the map; the sum over it is kept."""
 
-    def resize(weight: Tensor, shape: Size) -> Tensor:
-        maps = weight.view(weight.shape[0] * channels, -1)
-        side = isqrt(shape[1] // channels)
-        return (_grid(maps, side, "bilinear") * (maps.shape[1] / side**2)).view(tuple(shape))
+    def resize(weight: Tensor, shape: Size, before: Extent, after: Extent) -> Tensor:
+        maps, pixels = weight.view(weight.shape[0] * channels, -1), shape[1] // channels
+        fitted = _fit(maps, map_of(maps.shape[1], before), map_of(pixels, after), "bilinear")
+        return (fitted * (maps.shape[1] / pixels)).view(tuple(shape))
 
     return resize
 
 
-def _grid(rows: Tensor, side: int, mode: str) -> Tensor:
-    """Square maps as rows [n, s·s] → [n, side·side]."""
-    old = isqrt(rows.shape[1])
-    maps = rows.reshape(1, -1, old, old).float()
-    return F.interpolate(maps, (side, side), mode=mode, align_corners=False).reshape(-1, side * side).to(rows.dtype)
+def map_of(cells: int, image: Extent) -> Extent:
+    """Height and width of the map of so many cells that an image of this size is divided into.
+
+    Raises:
+        LookupError: no stride gives so many.
+    """
+    for stride in range(1, max(image) + 1):
+        height, width = -(-image[0] // stride), -(-image[1] // stride)
+        if height * width == cells:
+            return height, width
+    raise LookupError(f"an image of {image[0]}×{image[1]} has no map of {cells} cells")
+
+
+def _fit(rows: Tensor, old: Extent, new: Extent, mode: str) -> Tensor:
+    """Maps as rows [n, h·w] → [n, h'·w']."""
+    maps = rows.reshape(1, -1, *old).float()
+    return F.interpolate(maps, new, mode=mode, align_corners=False).reshape(rows.shape[0], -1).to(rows.dtype)

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from spikeformers.core.errors import ConfigError, ShapeError
 from spikeformers.layers.conv import ConvNorm
+from spikeformers.layers.tokens import Grid
 from spikeformers.neurons import NeuronConfig
 
 
@@ -23,7 +24,7 @@ class DualSpikeAttention(nn.Module):
     Args:
         dim: channels C.
         heads: number of heads; divides `dim`.
-        side: height and width of the maps; p divides it.
+        grid: height and width of the maps; p divides both.
         patch: p.
         neuron: what fires.
 
@@ -32,13 +33,13 @@ class DualSpikeAttention(nn.Module):
 
     momentum = 0.999
 
-    def __init__(self, dim: int, heads: int, *, side: int, patch: int, neuron: NeuronConfig) -> None:
+    def __init__(self, dim: int, heads: int, *, grid: Grid, patch: int, neuron: NeuronConfig) -> None:
         super().__init__()
-        if side % patch:
-            raise ConfigError(f"dual attention with patches of {patch} needs maps divisible by it; the side is {side}")
+        if grid[0] % patch or grid[1] % patch:
+            raise ConfigError(f"dual attention with patches of {patch} needs maps divisible by it; they are {grid}")
         self.heads = heads
-        self.side = side
-        self.keys = (side // patch) ** 2
+        self.grid = grid
+        self.keys = (grid[0] // patch) * (grid[1] // patch)
         self.neuron = neuron.build(channels=dim)
         self.unit = ConvNorm(dim, 2 * dim, patch, stride=patch, padding=0)
         # The attention map [T, B, h, N', N] has N' channels, one per key.
@@ -49,8 +50,8 @@ class DualSpikeAttention(nn.Module):
         self.register_buffer("rate_attention", torch.zeros(1, 1, heads, 1, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        if tuple(x.shape[3:]) != (self.side, self.side):
-            raise ShapeError(f"dual attention was built for maps of side {self.side}; got {tuple(x.shape[3:])}")
+        if tuple(x.shape[3:]) != self.grid:
+            raise ShapeError(f"dual attention was built for maps of {self.grid}; got {tuple(x.shape[3:])}")
         s = self.neuron(x)
         y = self.unit(s).flatten(3).unflatten(2, (self.heads, -1))
         y1, y2 = y.chunk(2, dim=3)

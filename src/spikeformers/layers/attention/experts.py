@@ -1,17 +1,15 @@
 """Spiking experts mixture: experts whose spikes a spiking router gates, in attention and in the perceptron."""
 
 from collections import OrderedDict
-from math import isqrt
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from spikeformers.core.errors import ShapeError
 from spikeformers.layers.attention.product import qkv_product
 from spikeformers.layers.attention.ssa import Residual
 from spikeformers.layers.conv import ConvNormNeuron, LinearNorm, LinearNormNeuron
-from spikeformers.layers.tokens import to_maps, to_tokens
+from spikeformers.layers.tokens import Grid, grid_of, to_maps, to_tokens
 from spikeformers.neurons import NeuronConfig
 
 Routing = Literal["token", "interleaved"]
@@ -110,17 +108,26 @@ class ExpertMLP(nn.Module):
         neuron: what fires.
         depthwise_bias: whether the depth-wise convolution has a bias.
         residual: which kind of block this branch belongs to.
+        grid: height and width of the map; None is a square.
 
     Raises:
-        ShapeError: the tokens are not those of a square map.
+        ShapeError: the tokens are not those of the map.
 
     Source: as `ExpertAttention`.
     """
 
     def __init__(
-        self, dim: int, hidden: int, *, neuron: NeuronConfig, depthwise_bias: bool, residual: Residual = "sew"
+        self,
+        dim: int,
+        hidden: int,
+        *,
+        neuron: NeuronConfig,
+        depthwise_bias: bool,
+        residual: Residual = "sew",
+        grid: Grid | None = None,
     ) -> None:
         super().__init__()
+        self.grid = grid
         half = hidden // 2
         self.neuron = neuron.build(channels=dim, axis=-1) if residual == "membrane" else nn.Identity()
         self.fc1 = LinearNormNeuron(dim, hidden, bias=True, neuron=neuron)
@@ -128,8 +135,6 @@ class ExpertMLP(nn.Module):
         self.fc2 = last_unit(half, dim, neuron=neuron, residual=residual)
 
     def forward(self, x: Tensor) -> Tensor:
-        side = isqrt(x.shape[2])
-        if side * side != x.shape[2]:
-            raise ShapeError(f"the depth-wise gate needs the tokens of a square map; {x.shape[2]} is not a square")
+        height, width = grid_of(x.shape[2], self.grid)
         first, second = self.fc1(self.neuron(x)).chunk(2, dim=3)
-        return self.fc2(to_tokens(self.gate(to_maps(first, side, side))) * second)
+        return self.fc2(to_tokens(self.gate(to_maps(first, height, width))) * second)

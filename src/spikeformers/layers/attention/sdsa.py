@@ -1,6 +1,6 @@
-"""Spike-driven self-attention and its spatio-temporal successor, on tokens of a square map."""
+"""Spike-driven self-attention and its spatio-temporal successor, on tokens of a map."""
 
-from math import isqrt
+from math import sqrt
 
 import torch
 from torch import Tensor, nn
@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from spikeformers.core.errors import ShapeError
 from spikeformers.layers.conv import LinearNorm, LinearNormNeuron
-from spikeformers.layers.tokens import merge_heads, split_heads
+from spikeformers.layers.tokens import Grid, grid_of, merge_heads, split_heads, to_maps
 from spikeformers.neurons import NeuronConfig
 
 
@@ -18,13 +18,9 @@ def widen(x: Tensor) -> Tensor:
     return functional.max_pool2d(flat, 3, 1, 1).view(x.shape)
 
 
-def widen_tokens(x: Tensor) -> Tensor:
-    """`widen` on the square map that tokens [T, B, N, C] came from."""
-    side = isqrt(x.shape[2])
-    if side * side != x.shape[2]:
-        raise ShapeError(f"pooling needs the tokens of a square map; {x.shape[2]} is not a square")
-    maps = x.transpose(2, 3).unflatten(3, (side, side))
-    return widen(maps).flatten(3).transpose(2, 3)
+def widen_tokens(x: Tensor, grid: Grid | None = None) -> Tensor:
+    """`widen` on the map of size `grid` (None: a square) that tokens [T, B, N, C] came from."""
+    return widen(to_maps(x, *grid_of(x.shape[2], grid))).flatten(3).transpose(2, 3)
 
 
 class SpikeDrivenAttention(nn.Module):
@@ -40,14 +36,18 @@ class SpikeDrivenAttention(nn.Module):
         heads: number of heads; divides `dim`.
         neuron: what fires; after the sum with half its threshold.
         pool: the event layout: `widen` k and v on the map, and k⊙v and q⊙g on the N×d plane of each head.
+        grid: height and width of the map, which `pool` needs; None is a square.
 
     Source: Yao et al., "Spike-driven Transformer", NeurIPS 2023; BICLab/Spike-Driven-Transformer.
     """
 
-    def __init__(self, dim: int, heads: int, *, neuron: NeuronConfig, pool: bool = False) -> None:
+    def __init__(
+        self, dim: int, heads: int, *, neuron: NeuronConfig, pool: bool = False, grid: Grid | None = None
+    ) -> None:
         super().__init__()
         self.heads = heads
         self.pool = pool
+        self.grid = grid
         self.neuron = neuron.build(channels=dim, axis=-1)
         self.q = LinearNormNeuron(dim, dim, bias=False, neuron=neuron)
         self.k = LinearNormNeuron(dim, dim, bias=False, neuron=neuron)
@@ -61,7 +61,7 @@ class SpikeDrivenAttention(nn.Module):
         if not self.pool:
             gate = self.attn_neuron((k * v).sum(2, keepdim=True))
             return self.proj(q * gate)
-        product = widen(split_heads(widen_tokens(k) * widen_tokens(v), self.heads))
+        product = widen(split_heads(widen_tokens(k, self.grid) * widen_tokens(v, self.grid), self.heads))
         gate = self.attn_neuron(merge_heads(product).sum(2, keepdim=True))
         return self.proj(merge_heads(widen(split_heads(q * gate, self.heads))))
 
@@ -73,27 +73,38 @@ class SpatioTemporalAttention(nn.Module):
 
     $$z=S(x),\quad q,k,v=S(\mathrm{BN}(W_{q,k,v}z)),\quad a=S_{1/2}\big(s\,q(k^\top v)\big),\quad y=\mathrm{BN}(W_pa)$$
 
-    with $s=1/H$ for a map of side H. A step sees the later steps of its chunk.
+    with $s=1/\sqrt N$. A step sees the later steps of its chunk.
 
     Args:
         dim: channels C.
         heads: number of heads; divides `dim`.
         chunk: steps c of a chunk; divides T.
         neuron: what fires; after the product with half its threshold.
-        pool: the event layout: `widen` q, k, v; with p the widened z, a ← a⊙p + p; and $s=1/(H^2c)$.
+        pool: the event layout: `widen` q, k, v; with p the widened z, a ← a⊙p + p; and $s=1/(Nc)$.
+        grid: height and width of the map, which `pool` needs; None is a square.
 
     Raises:
-        ShapeError: T is not divisible by the chunk, or the tokens are not those of a square map.
+        ShapeError: T is not divisible by the chunk, or the tokens are not those of the map.
 
     Source: Lee et al., "Spiking Transformer with Spatial-Temporal Attention", CVPR 2025;
     Intelligent-Computing-Lab-Yale/STAtten.
     """
 
-    def __init__(self, dim: int, heads: int, *, chunk: int, neuron: NeuronConfig, pool: bool = False) -> None:
+    def __init__(
+        self,
+        dim: int,
+        heads: int,
+        *,
+        chunk: int,
+        neuron: NeuronConfig,
+        pool: bool = False,
+        grid: Grid | None = None,
+    ) -> None:
         super().__init__()
         self.heads = heads
         self.chunk = chunk
         self.pool = pool
+        self.grid = grid
         self.neuron = neuron.build(channels=dim, axis=-1)
         self.q = LinearNormNeuron(dim, dim, bias=False, neuron=neuron)
         self.k = LinearNormNeuron(dim, dim, bias=False, neuron=neuron)
@@ -103,21 +114,18 @@ class SpatioTemporalAttention(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         steps, tokens = x.shape[0], x.shape[2]
-        side = isqrt(tokens)
         if steps % self.chunk:
             raise ShapeError(f"attention over chunks of {self.chunk} steps needs T divisible by it; got T={steps}")
-        if side * side != tokens:
-            raise ShapeError(f"the attention's scale is the side of a square map; {tokens} tokens are no square")
-        scale = 1.0 / (tokens * self.chunk) if self.pool else 1.0 / side
+        scale = 1.0 / (tokens * self.chunk) if self.pool else 1.0 / sqrt(tokens)
         z = self.neuron(x)
         q, k, v = self.q(z), self.k(z), self.v(z)
         if self.pool:
-            q, k, v = widen_tokens(q), widen_tokens(k), widen_tokens(v)
+            q, k, v = (widen_tokens(part, self.grid) for part in (q, k, v))
         q, k, v = (split_heads(part, self.heads).unflatten(0, (-1, self.chunk)) for part in (q, k, v))
         summary = torch.einsum("gtbhnd,gtbhne->gbhde", k, v) * scale
         attended = torch.einsum("gtbhnd,gbhde->gtbhne", q, summary)
         a = self.attn_neuron(merge_heads(attended.flatten(0, 1)))
         if self.pool:
-            p = widen_tokens(z)
+            p = widen_tokens(z, self.grid)
             a = a * p + p
         return self.proj(a)

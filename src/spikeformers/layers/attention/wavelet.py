@@ -33,9 +33,9 @@ def haar_matrix(size: int, like: Tensor) -> Tensor:
 
 
 class FrequencyAwareTokenMixer(nn.Module):
-    r"""FATM: learned mixing of wavelet coefficients beside two convolutions, maps [T, B, C, H, H] → currents alike.
+    r"""FATM: learned mixing of wavelet coefficients beside two convolutions, maps [T, B, C, H, W] → currents alike.
 
-    With $s=S(x)$, the Haar matrix $H$, the signed neuron $N$ and $\ast$ a block-diagonal mixing of channels:
+    With $s=S(x)$, the Haar matrices $H$ of each side (one and the same for a square), the signed neuron $N$ and $\ast$ a block-diagonal mixing of channels:
 
     $$w=S(\mathrm{BN}(H\,N(sH^\top))),\qquad h=\mathrm{BN}\big(H^\top N(N(\mathrm{BN}(w\ast W))\,H)\big),\qquad
       y=h+\mathrm{BN}(\mathrm{Conv}_1 s)+\mathrm{BN}(\mathrm{Conv}_3 s)$$
@@ -52,7 +52,7 @@ class FrequencyAwareTokenMixer(nn.Module):
 
     Raises:
         ConfigError: `blocks` does not divide `dim`.
-        ShapeError: the side of the maps is not a power of two.
+        ShapeError: a side of the maps is not a power of two.
 
     Source: Fang et al., "Spiking Wavelet Transformer", ECCV 2024; bic-L/Spiking-Wavelet-Transformer.
     """
@@ -88,8 +88,6 @@ class FrequencyAwareTokenMixer(nn.Module):
         self.dilate = nn.MaxPool2d(3, stride=1, padding=1) if order == "sequential" else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.shape[3] != x.shape[4]:
-            raise ShapeError(f"the wavelet mixer takes square maps; got {tuple(x.shape[3:])}")
         s = over_time(self.dilate, self.neuron(x))
         h = over_time(self.dilate, self.wavelet(s))
         if self.order == "parallel":
@@ -97,13 +95,13 @@ class FrequencyAwareTokenMixer(nn.Module):
         return self.shared(self.conv1, self.conv1_norm, h) + self.shared(self.conv3, self.conv3_norm, h)
 
     def wavelet(self, s: Tensor) -> Tensor:
-        """Spikes [T, B, C, H, H] → transform, mix channels, transform back → currents of the same shape."""
-        haar = haar_matrix(s.shape[3], s)
-        w = haar @ self.forward_neuron(s @ haar.T)
+        """Spikes [T, B, C, H, W] → transform, mix channels, transform back → currents of the same shape."""
+        down, across = haar_matrix(s.shape[3], s), haar_matrix(s.shape[4], s)
+        w = down @ self.forward_neuron(s @ across.T)
         w = self.coefficient_neuron(over_time(self.forward_norm, w))
         w = torch.einsum("tbndhw,ndk->tbnkhw", w.unflatten(2, (self.blocks, -1)), self.weight).flatten(2, 3)
-        w = self.row_neuron(over_time(self.weight_norm, w)) @ haar
-        w = haar.T @ self.column_neuron(w)
+        w = self.row_neuron(over_time(self.weight_norm, w)) @ across
+        w = down.T @ self.column_neuron(w)
         return over_time(self.inverse_norm, w)
 
     def shared(self, conv: nn.Module, norm: nn.Module, x: Tensor) -> Tensor:

@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from spikeformers.core.errors import ConfigError, ShapeError
-from spikeformers.layers.tokens import merge_heads, split_heads
+from spikeformers.core.errors import ConfigError
+from spikeformers.layers.tokens import Grid, grid_of, merge_heads, split_heads
 from spikeformers.neurons import NeuronConfig
 
 
@@ -14,10 +14,10 @@ def windows(x: Tensor, size: int) -> Tensor:
     return x.transpose(3, 4).flatten(4, 5).flatten(1, 3)
 
 
-def unwindows(x: Tensor, size: int, side: int) -> Tensor:
-    """The inverse of `windows` for square maps: [T, B·nW, size², C] → [T, B, side, side, C]."""
-    count = side // size
-    x = x.unflatten(2, (size, size)).unflatten(1, (-1, count, count))  # [T, B, n, n, s, s, C]
+def unwindows(x: Tensor, size: int, grid: Grid) -> Tensor:
+    """The inverse of `windows` for maps of size `grid`: [T, B·nW, size², C] → [T, B, H, W, C]."""
+    counts = grid[0] // size, grid[1] // size
+    x = x.unflatten(2, (size, size)).unflatten(1, (-1, *counts))  # [T, B, H/s, W/s, s, s, C]
     return x.transpose(3, 4).flatten(4, 5).flatten(2, 3)
 
 
@@ -29,18 +29,21 @@ def position_index(size: int) -> Tensor:
     return offset[..., 0] * (2 * size - 1) + offset[..., 1]
 
 
-def shift_mask(side: int, size: int, shift: int) -> Tensor:
+def shift_mask(grid: Grid, size: int, shift: int) -> Tensor:
     """-100 between tokens of a window that a cyclic shift brought together from afar, else 0; [nW, size², size²]."""
-    band = torch.zeros(side)
-    band[side - size :] = 1
-    band[side - shift :] = 2
-    region = (3 * band[:, None] + band[None]).view(1, 1, side, side, 1)
+    bands = []
+    for side in grid:
+        band = torch.zeros(side)
+        band[side - size :] = 1
+        band[side - shift :] = 2
+        bands.append(band)
+    region = (3 * bands[0][:, None] + bands[1][None]).view(1, 1, *grid, 1)
     region = windows(region, size)[0, ..., 0]
     return torch.where(region[:, None] == region[:, :, None], 0.0, -100.0)
 
 
 class MaskedWindowAttention(nn.Module):
-    r"""Shifted-window attention of activations, tokens [T, B, N, C] of a square map → alike.
+    r"""Shifted-window attention of activations, tokens [T, B, N, C] of a map → alike.
 
     $$q,k,v=\phi(W_{q,k,v}x),\qquad A=\phi\big(m(q)\,m(k)^\top d^{-1/2}\big),\qquad
       y=\phi\big(W_p\,\phi(\mathrm{softmax}(m(A)+b)\,v)\big)$$
@@ -51,8 +54,8 @@ class MaskedWindowAttention(nn.Module):
     Args:
         dim: channels C.
         heads: number of heads; divides `dim`.
-        side: height and width of the map.
-        window: side of a window; divides `side`.
+        grid: height and width of the map.
+        window: side of a window; divides both.
         shift: pixels by which the windows are moved.
         neuron: φ.
         masking_ratio: probability that an entry is masked.
@@ -66,7 +69,7 @@ class MaskedWindowAttention(nn.Module):
         dim: int,
         heads: int,
         *,
-        side: int,
+        grid: Grid,
         window: int,
         shift: int,
         neuron: NeuronConfig,
@@ -74,9 +77,9 @@ class MaskedWindowAttention(nn.Module):
         mask_at_test: bool = False,
     ) -> None:
         super().__init__()
-        if side % window:
-            raise ConfigError(f"window={window} does not divide the side {side} of the maps")
-        self.heads, self.side, self.window, self.shift = heads, side, window, shift
+        if grid[0] % window or grid[1] % window:
+            raise ConfigError(f"window={window} does not divide the sides {grid} of the maps")
+        self.heads, self.grid, self.window, self.shift = heads, grid, window, shift
         self.masking_ratio = masking_ratio
         self.mask_at_test = mask_at_test
         self.scale = (dim // heads) ** -0.5
@@ -93,15 +96,13 @@ class MaskedWindowAttention(nn.Module):
         self.bias = nn.Parameter(torch.zeros((2 * window - 1) ** 2, heads))
         nn.init.trunc_normal_(self.bias, std=0.02)
         self.register_buffer("index", position_index(window))
-        self.register_buffer("mask", shift_mask(side, window, shift) if shift else None)
+        self.register_buffer("mask", shift_mask(grid, window, shift) if shift else None)
 
     def forward(self, x: Tensor) -> Tensor:
-        if x.shape[2] != self.side**2:
-            raise ShapeError(f"window attention was built for {self.side}×{self.side} tokens; got {x.shape[2]}")
-        x = x.unflatten(2, (self.side, self.side))
+        x = x.unflatten(2, grid_of(x.shape[2], self.grid))
         if self.shift:
             x = x.roll((-self.shift, -self.shift), (2, 3))
-        x = unwindows(self.inside(windows(x, self.window)), self.window, self.side)
+        x = unwindows(self.inside(windows(x, self.window)), self.window, self.grid)
         if self.shift:
             x = x.roll((self.shift, self.shift), (2, 3))
         return x.flatten(2, 3)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from math import isqrt
+from math import isqrt, prod
 from typing import Self
 
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from spikeformers.core.errors import ConfigError
 from spikeformers.core.types import FeatureInfo
 from spikeformers.layers.attention.tim import TemporalSelfAttention
-from spikeformers.layers.checks import check_heads, check_pools
+from spikeformers.layers.checks import check_heads, check_pools, map_size
 from spikeformers.layers.mlp import SpikingMLP
 from spikeformers.layers.residual import ResidualBlock
 from spikeformers.layers.stem import SpikingPatchSplitting
@@ -43,8 +43,8 @@ class TIMConfig(ModelConfig):
     returns the first step's queries and zeros ever after. The defaults here are the intended ones.
     """
 
-    img_size: int = 64
-    """Height and width of the input; the interaction fixes the number of tokens, 1/16 of it squared."""
+    img_size: int | tuple[int, int] = 64
+    """Height and width of the input in pixels; one number for a square; the interaction fixes the number of tokens, 1/16 of it squared."""
     in_channels: int = 2
     """Channels of the input: 2 for event polarities."""
     num_classes: int = 10
@@ -79,7 +79,7 @@ class TIMConfig(ModelConfig):
     @property
     def tokens(self) -> int:
         """Tokens N of a frame."""
-        return (self.img_size // 16) ** 2
+        return prod(map_size(self.img_size, 16))
 
     def build(self) -> "TIM":
         return TIM(self)

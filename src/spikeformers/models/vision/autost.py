@@ -50,8 +50,8 @@ class AutoSTConfig(ModelConfig):
     extremes of its search spaces.
     """
 
-    img_size: int = 32
-    """Height and width of the input."""
+    img_size: int | tuple[int, int] = 32
+    """Height and width of the input in pixels; one number for a square."""
     num_classes: int = 10
     """Classes K of the readout."""
     neuron: NeuronConfig = PLIFConfig(surrogate=Sigmoid(alpha=4.0))
@@ -94,7 +94,7 @@ class AutoSTConfig(ModelConfig):
         heads = args.take("num_heads", (8,) * depth, "heads")
         hidden = [shape_of(shapes, f"block.{i}.mlp.fc1_linear.weight")[0] for i in range(depth)]
         return cls(
-            img_size=args.square(default=32),
+            img_size=args.image(default=32),
             in_channels=in_channels,
             num_classes=shape_of(shapes, "head.weight")[0],
             timesteps=args.take("T", 4),

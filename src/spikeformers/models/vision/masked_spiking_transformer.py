@@ -10,9 +10,9 @@ from torch import Tensor, nn
 from spikeformers.core.errors import ConfigError
 from spikeformers.core.types import FeatureInfo
 from spikeformers.layers.attention.window import MaskedWindowAttention
-from spikeformers.layers.checks import check_heads, check_stride
+from spikeformers.layers.checks import check_heads, check_stride, map_size
 from spikeformers.layers.conv import ConvNorm
-from spikeformers.layers.tokens import to_maps, to_tokens
+from spikeformers.layers.tokens import Grid, to_maps, to_tokens
 from spikeformers.models.base import MODELS, ModelConfig, OfficialArgs, SpikingModel, count_blocks, shape_of
 from spikeformers.neurons import NeuronConfig
 from spikeformers.neurons.qcfs import QCFSConfig
@@ -78,12 +78,13 @@ class MaskedSpikingTransformerConfig(ModelConfig):
             raise ConfigError(f"masking_ratio={self.masking_ratio} must be at least 0 and below 1")
         if self.patch < 1 or self.window < 2:
             raise ConfigError(f"patch={self.patch} must be at least 1 and window={self.window} at least 2")
-        check_stride(self.img_size, self.patch << (len(self.depths) - 1))
+        check_stride(self.img_size, self.patch << (len(self.depths) - 1), flat=False)
         for stage, heads in enumerate(self.heads):
             check_heads(self.dim << stage, heads)
-            side = self.img_size // self.patch >> stage
-            if side % min(self.window, side):
-                raise ConfigError(f"window={self.window} does not divide the {side}×{side} tokens of stage {stage + 1}")
+            height, width = map_size(self.img_size, self.patch << stage)
+            window = min(self.window, height, width)
+            if height % window or width % window:
+                raise ConfigError(f"window={window} does not divide the {height}×{width} tokens of stage {stage + 1}")
 
     def build(self) -> "MaskedSpikingTransformer":
         return MaskedSpikingTransformer(self)
@@ -176,17 +177,17 @@ class Projection(nn.Module):
 class Block(nn.Module):
     """x ← x + attention(φ(BN(x))); x ← BN(x); x ← x + mlp(φ(x)), on tokens: the second branch adds to what is normalized."""
 
-    def __init__(self, dim: int, heads: int, side: int, shifted: bool, config: MaskedSpikingTransformerConfig) -> None:
+    def __init__(self, dim: int, heads: int, grid: Grid, shifted: bool, config: MaskedSpikingTransformerConfig) -> None:
         super().__init__()
         neuron, hidden = config.neuron, int(dim * config.mlp_ratio)
-        window = min(config.window, side)
+        window = min(config.window, *grid)
         self.norm1, self.neuron1 = TokenNorm(dim), neuron.build(channels=dim, axis=-1)
         self.attention = MaskedWindowAttention(
             dim,
             heads,
-            side=side,
+            grid=grid,
             window=window,
-            shift=config.window // 2 if shifted and side > config.window else 0,
+            shift=config.window // 2 if shifted and min(grid) > config.window else 0,
             neuron=neuron,
             masking_ratio=config.masking_ratio,
             mask_at_test=config.mask_at_test,
@@ -203,15 +204,15 @@ class Block(nn.Module):
 class PatchMerging(nn.Module):
     """Four neighbors to one token of twice the width: tokens [T, B, N, C] → [T, B, N / 4, 2C]."""
 
-    def __init__(self, dim: int, side: int, neuron: NeuronConfig) -> None:
+    def __init__(self, dim: int, grid: Grid, neuron: NeuronConfig) -> None:
         super().__init__()
-        self.side = side
+        self.grid = grid
         self.norm = TokenNorm(4 * dim)
         self.reduce = nn.Linear(4 * dim, 2 * dim, bias=False)
         self.neuron = neuron.build(channels=2 * dim, axis=-1)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x.unflatten(2, (self.side // 2, 2, self.side // 2, 2))  # [T, B, h, 2, w, 2, C]
+        x = x.unflatten(2, (self.grid[0] // 2, 2, self.grid[1] // 2, 2))  # [T, B, h, 2, w, 2, C]
         x = x.permute(0, 1, 2, 4, 5, 3, 6).flatten(4).flatten(2, 3)  # down before right
         return self.neuron(self.reduce(self.norm(x)))
 
@@ -221,10 +222,11 @@ class Stage(nn.Module):
 
     def __init__(self, config: MaskedSpikingTransformerConfig, stage: int) -> None:
         super().__init__()
-        dim, side = config.dim << stage, config.img_size // config.patch >> stage
-        self.merge = PatchMerging(dim // 2, 2 * side, config.neuron) if stage else nn.Identity()
+        dim, grid = config.dim << stage, map_size(config.img_size, config.patch << stage)
+        finer = grid[0] * 2, grid[1] * 2
+        self.merge = PatchMerging(dim // 2, finer, config.neuron) if stage else nn.Identity()
         self.blocks = nn.Sequential(
-            *(Block(dim, config.heads[stage], side, bool(n % 2), config) for n in range(config.depths[stage]))
+            *(Block(dim, config.heads[stage], grid, bool(n % 2), config) for n in range(config.depths[stage]))
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -254,10 +256,10 @@ class MaskedSpikingTransformer(SpikingModel):
 
     def pyramid(self, x: Tensor) -> list[Tensor]:
         maps = self.embed_neuron(self.embed(x))
-        x, side, levels = to_tokens(maps), maps.shape[3], []
+        x, levels = to_tokens(maps), []
         for number, stage in enumerate(self.stages):
             x = stage(x)
-            levels.append(to_maps(x, side >> number, side >> number))
+            levels.append(to_maps(x, *map_size(self.config.img_size, self.config.patch << number)))
         return levels
 
     def classify(self, x: Tensor) -> Tensor:

@@ -36,8 +36,8 @@ class MaxResNetConfig(ModelConfig):
 
     any_size: ClassVar[bool] = True
 
-    img_size: int = 32
-    """Height and width of the input."""
+    img_size: int | tuple[int, int] = 32
+    """Height and width of the input in pixels; one number for a square."""
     num_classes: int = 10
     """Classes K of the readout."""
     dim: int = 64

@@ -89,7 +89,7 @@ class QKFormerConfig(ModelConfig):
         args.ignore("pretrained", "pretrained_cfg", "no_weight_decay")
         heads = args.take("num_heads", max(dim // 64, 1))
         return cls(
-            img_size=args.square(default={4: 224, 1: 32, 8: 128}[stride]),
+            img_size=args.image(default={4: 224, 1: 32, 8: 128}[stride]),
             in_channels=shape_of(shapes, "patch_embed1.proj_conv.weight")[1],
             num_classes=shapes["head.weight"][0],
             timesteps=args.take("T", 16 if stride == 8 else 4),

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from spikeformers.core.types import FeatureInfo
 from spikeformers.layers.attention.sdsa import SpikeDrivenAttention
-from spikeformers.layers.checks import check_heads, check_pools
+from spikeformers.layers.checks import check_heads, check_pools, map_size
 from spikeformers.layers.init import truncated_normal
 from spikeformers.layers.mlp_membrane import membrane_mlp
 from spikeformers.layers.residual import ResidualBlock
@@ -86,7 +86,7 @@ class SDTV1Config(ModelConfig):
         pooling = args.take("dvs_mode", in_channels == 2 and pools != "0111", "dvs")
         learned = args.take("spike_mode", "lif") == "plif" or "head_lif.w" in shapes
         return cls(
-            img_size=args.square(default=side or (128 if in_channels == 2 else 32 if pools == "0011" else 224)),
+            img_size=args.image(default=side or (128 if in_channels == 2 else 32 if pools == "0011" else 224)),
             in_channels=in_channels,
             num_classes=shape_of(shapes, "head.weight")[0],
             timesteps=args.take("T", 10 if in_channels == 2 else 4),
@@ -114,7 +114,13 @@ class SDTV1(SpikingModel):
         self.blocks = nn.Sequential(
             *(
                 ResidualBlock(
-                    SpikeDrivenAttention(dim, config.heads, neuron=neuron, pool=config.event_pooling),
+                    SpikeDrivenAttention(
+                        dim,
+                        config.heads,
+                        neuron=neuron,
+                        pool=config.event_pooling,
+                        grid=map_size(config.img_size, config.stride),
+                    ),
                     membrane_mlp(dim, round(dim * config.mlp_ratio), neuron),
                 )
                 for _ in range(config.depth)

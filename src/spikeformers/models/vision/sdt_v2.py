@@ -78,7 +78,7 @@ class SDTV2Config(ModelConfig):
         args.ignore("patch_size", "embed_dim", "num_classes", "in_channels", "depths", "mlp_ratios", "sr_ratios", "kd")
         args.ignore("qkv_bias", "qk_scale", "drop_rate", "attn_drop_rate", "drop_path_rate", "norm_layer")
         return cls(
-            img_size=args.square(default=224),
+            img_size=args.image(default=224),
             in_channels=shape_of(shapes, "downsample1_1.encode_conv.weight")[1],
             num_classes=shape_of(shapes, "head.weight")[0],
             timesteps=args.take("T", 1),

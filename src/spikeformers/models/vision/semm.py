@@ -11,7 +11,7 @@ from spikeformers.core.errors import CheckpointError, ConfigError
 from spikeformers.core.types import FeatureInfo
 from spikeformers.layers.attention.experts import ExpertAttention, ExpertMLP, Routing
 from spikeformers.layers.attention.ssa import Residual
-from spikeformers.layers.checks import check_pools
+from spikeformers.layers.checks import check_pools, map_size
 from spikeformers.layers.init import truncated_normal
 from spikeformers.layers.residual import ResidualBlock
 from spikeformers.layers.stem import SpikingPatchSplitting
@@ -115,7 +115,7 @@ class SEMMConfig(ModelConfig):
         args.ignore("drop_path_rate", "norm_layer", "pretrained", "pretrained_cfg")
         side = args.take("img_size", 32 if cifar else 224)
         return cls(
-            img_size=args.square(default=side),
+            img_size=args.image(default=side),
             in_channels=shape_of(shapes, "patch_embed.proj_conv.weight")[1],
             num_classes=shape_of(shapes, "head.weight")[0],
             timesteps=args.take("step", 4, "T"),
@@ -213,6 +213,11 @@ def _block(config: SEMMConfig) -> ResidualBlock:
         residual=residual,
     )
     mlp = ExpertMLP(
-        config.dim, config.hidden, neuron=config.neuron, depthwise_bias=config.depthwise_bias, residual=residual
+        config.dim,
+        config.hidden,
+        neuron=config.neuron,
+        depthwise_bias=config.depthwise_bias,
+        residual=residual,
+        grid=map_size(config.img_size, config.stride),
     )
     return ResidualBlock(attention, mlp)

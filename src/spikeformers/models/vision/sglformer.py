@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import Literal, Self
 
 import torch
@@ -12,7 +13,7 @@ from spikeformers.core.types import FeatureInfo
 from spikeformers.layers.across_batch import AcrossBatch
 from spikeformers.layers.attention.local import LocalMixer, LocalSelfAttention
 from spikeformers.layers.attention.ssa import SpikingSelfAttention
-from spikeformers.layers.checks import check_heads
+from spikeformers.layers.checks import check_heads, check_stride, map_size
 from spikeformers.layers.conv import ConvNormNeuron
 from spikeformers.layers.conv_mlp import ConvMLP
 from spikeformers.layers.mlp import SpikingMLP
@@ -79,11 +80,8 @@ class SGLFormerConfig(ModelConfig):
             raise ConfigError(f"dim={self.dim} must be divisible by 4 and at least stem_divisor={self.stem_divisor}")
         if len(self.pools) != 5 or set(self.pools) - {"0", "1"}:
             raise ConfigError(f"pools={self.pools!r} must be five digits 0 or 1, such as '00011'")
-        if self.img_size % (2 * self.stride):
-            raise ConfigError(
-                f"img_size={self.img_size} must be divisible by {2 * self.stride}: the stem's stride {self.stride} "
-                "times the 2 of the local attention's groups"
-            )
+        # Twice the stem's stride: the local attention groups 2×2 pixels of its map.
+        check_stride(self.img_size, 2 * self.stride, flat=False)
 
     @property
     def stride(self) -> int:
@@ -115,7 +113,7 @@ class SGLFormerConfig(ModelConfig):
         late = imagenet and args.take("model", "sglformer_ima") == "sglformer_ima2"
         steps = args.take("T", 4)
         return cls(
-            img_size=args.square(default=224 if imagenet else 128 if events else 32),
+            img_size=args.image(default=224 if imagenet else 128 if events else 32),
             in_channels=first[1],
             num_classes=shapes["head.weight"][0],
             timesteps=steps if imagenet else shape_of(shapes, "full_size_conv.weight")[3],
@@ -232,7 +230,7 @@ class SGLFormer(SpikingModel):
             self.stem[0].neuron = AcrossBatch(self.stem[0].neuron)  # only in the second ImageNet layout
         self.stages = nn.Sequential(*(Stage(config) for _ in range(config.stages)))
         if config.readout_kind == "convolution":
-            tokens = (config.img_size // config.stride) ** 2
+            tokens = prod(map_size(config.img_size, config.stride))
             self.readout_conv = nn.Conv2d(dim, dim, (tokens, config.timesteps), groups=dim)
             self.readout_norm = nn.BatchNorm2d(dim)
         self.head = nn.Linear(dim, config.num_classes)

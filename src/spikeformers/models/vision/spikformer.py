@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from spikeformers.core.errors import ConfigError
 from spikeformers.core.types import FeatureInfo
 from spikeformers.layers.attention.ssa import SpikingSelfAttention
-from spikeformers.layers.checks import check_heads
+from spikeformers.layers.checks import check_heads, check_stride
 from spikeformers.layers.mlp import SpikingMLP
 from spikeformers.layers.residual import ResidualBlock
 from spikeformers.layers.stem import SpikingPatchSplitting
@@ -63,8 +63,7 @@ class SpikformerConfig(ModelConfig):
             raise ConfigError(f"dim={self.dim} must be divisible by 8 (the stem starts at dim / 8 channels)")
         if len(self.pools) != 4 or set(self.pools) - {"0", "1"}:
             raise ConfigError(f"pools={self.pools!r} must be four digits 0 or 1, such as '0011'")
-        if self.img_size % self.stride:
-            raise ConfigError(f"img_size={self.img_size} is not divisible by the stem's stride {self.stride}")
+        check_stride(self.img_size, self.stride)
 
     @property
     def stride(self) -> int:
@@ -86,7 +85,7 @@ class SpikformerConfig(ModelConfig):
         args.ignore("qkv_bias", "qk_scale", "drop_rate", "attn_drop_rate", "drop_path_rate", "norm_layer")
         hidden = next(s[0] for n, s in shapes.items() if n.startswith("block.0.mlp.fc1_") and n.endswith("weight"))
         return cls(
-            img_size=args.square(default=128 if linear or events else 224),
+            img_size=args.image(default=128 if linear or events else 224),
             in_channels=in_channels,
             num_classes=shape_of(shapes, "head.weight")[0],
             timesteps=args.take("T", 16 if events else 4),

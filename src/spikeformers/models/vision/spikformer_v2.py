@@ -60,7 +60,7 @@ class SpikformerV2Config(ModelConfig):
         check_heads(self.dim, self.heads)
         if self.dim % 8:
             raise ConfigError(f"dim={self.dim} must be divisible by 8 (the stem starts at dim / 8 channels)")
-        check_stride(self.img_size, 16)
+        check_stride(self.img_size, 16, flat=False)
 
     def build(self) -> "SpikformerV2":
         return SpikformerV2(self)

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import Literal
 
 from torch import Tensor, nn
 
 from spikeformers.core.errors import ConfigError
 from spikeformers.core.types import FeatureInfo
-from spikeformers.layers.checks import check_stride
+from spikeformers.layers.checks import check_stride, map_size
 from spikeformers.layers.conv import ConvNormNeuron
 from spikeformers.layers.time import over_time
 from spikeformers.models.base import MODELS, ModelConfig, SpikingModel
@@ -38,8 +39,8 @@ class SpikingVGGConfig(ModelConfig):
     weights are read. Average pools make the input of the next convolution analog.
     """
 
-    img_size: int = 32
-    """Height and width of the input."""
+    img_size: int | tuple[int, int] = 32
+    """Height and width of the input in pixels; one number for a square."""
     num_classes: int = 10
     """Classes K of the readout."""
     dims: tuple[int, ...] = (64, 128, 256, 512, 512)
@@ -56,7 +57,7 @@ class SpikingVGGConfig(ModelConfig):
             raise ConfigError(f"dims={self.dims} and depths={self.depths} must have one positive entry per stage")
         if self.first_width < 1 or (self.depths[0] == 1 and self.first_width != self.dims[0]):
             raise ConfigError(f"first_width={self.first_width} must be dims[0]={self.dims[0]} where depths[0] is 1")
-        check_stride(self.img_size, 1 << len(self.dims))
+        check_stride(self.img_size, 1 << len(self.dims), flat=False)
 
     def build(self) -> "SpikingVGG":
         return SpikingVGG(self)
@@ -79,8 +80,8 @@ class SpikingVGG(SpikingModel):
                 channels = width
             self.stages.append(nn.Sequential(*units))
         self.pool = nn.AvgPool2d(2) if config.pool == "average" else nn.MaxPool2d(2)
-        side = config.img_size >> len(config.dims)
-        self.head = nn.Linear(channels * side * side, config.num_classes)
+        pixels = prod(map_size(config.img_size, 1 << len(config.dims)))
+        self.head = nn.Linear(channels * pixels, config.num_classes)
         self.feature_info = [FeatureInfo(dim, 2 << n, f"stages.{n}") for n, dim in enumerate(config.dims)]
 
     def pyramid(self, x: Tensor) -> list[Tensor]:

@@ -80,7 +80,7 @@ class SpikingformerConfig(ModelConfig):
         args.ignore("qkv_bias", "qk_scale", "drop_rate", "attn_drop_rate", "drop_path_rate", "norm_layer")
         args.ignore("pretrained", "pretrained_cfg")
         return cls(
-            img_size=args.square(default=32 if cifar else 128 if events else 224),
+            img_size=args.image(default=32 if cifar else 128 if events else 224),
             in_channels=first[1],
             num_classes=shape_of(shapes, "head.weight")[0],
             timesteps=args.take("T", 16 if events else 4),

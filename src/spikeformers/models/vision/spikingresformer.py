@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from spikeformers.core.errors import CheckpointError, ConfigError
 from spikeformers.core.types import FeatureInfo
 from spikeformers.layers.attention.dual import DualSpikeAttention
-from spikeformers.layers.checks import check_heads, check_stride
+from spikeformers.layers.checks import check_heads, check_stride, map_size
 from spikeformers.layers.conv import ConvNorm, NeuronConvNorm, max_pool
 from spikeformers.layers.residual import ResidualBlock
 from spikeformers.layers.time import over_time
@@ -84,7 +84,7 @@ class SpikingResformerConfig(ModelConfig):
         stride = self.stem_stride
         for dim, heads, patch in zip(self.dims, self.heads, self.patches, strict=True):
             check_heads(dim, heads)
-            check_stride(self.img_size, stride * patch)
+            check_stride(self.img_size, stride * patch, flat=patch == 1)
             if self.group_size < 1 or self.ratio < 1 or self.ratio * dim % self.group_size:
                 raise ConfigError(
                     f"ratio={self.ratio} times dim={dim} is not divisible by group_size={self.group_size}"
@@ -176,14 +176,14 @@ class Stage(nn.Module):
     def __init__(self, config: SpikingResformerConfig, stage: int) -> None:
         super().__init__()
         dim, neuron = config.dims[stage], config.neuron
-        side = config.img_size // config.stem_stride >> stage
+        grid = map_size(config.img_size, config.stem_stride << stage)
         self.down: nn.Module = nn.Identity()
         if stage:
             self.down = NeuronConvNorm(config.dims[stage - 1], dim, 3, stride=2, neuron=neuron)
         self.blocks = nn.Sequential(
             *(
                 ResidualBlock(
-                    DualSpikeAttention(dim, config.heads[stage], side=side, patch=config.patches[stage], neuron=neuron),
+                    DualSpikeAttention(dim, config.heads[stage], grid=grid, patch=config.patches[stage], neuron=neuron),
                     GroupWiseFFN(dim, config.ratio * dim, config.group_size, neuron),
                 )
                 for _ in range(config.depths[stage])

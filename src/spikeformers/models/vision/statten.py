@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from spikeformers.core.errors import ConfigError
 from spikeformers.core.types import FeatureInfo
 from spikeformers.layers.attention.sdsa import SpatioTemporalAttention
-from spikeformers.layers.checks import check_heads, check_pools
+from spikeformers.layers.checks import check_heads, check_pools, map_size
 from spikeformers.layers.init import truncated_normal
 from spikeformers.layers.mlp_membrane import membrane_mlp
 from spikeformers.layers.residual import ResidualBlock
@@ -41,7 +41,7 @@ _EVENTS = {"img_size": 64, "in_channels": 2, "timesteps": 16, "chunk": 4, "event
 class STAttenConfig(ModelConfig):
     """STAtten on the body of Spike-driven Transformer V1. A step sees the later steps of its chunk.
 
-    The attention's scale is the side of the token map, so results depend on the resolution by more than the tokens.
+    The attention's scale is the root of the number of tokens, so results depend on the resolution by more than the tokens.
     """
 
     causal: ClassVar[bool] = False
@@ -95,7 +95,7 @@ class STAttenConfig(ModelConfig):
         side = args.take("im")
         pools = args.take("pooling_stat", "1111", "ps")
         return cls(
-            img_size=args.square(default=side or (128 if events else 32 if pools == "0011" else 224)),
+            img_size=args.image(default=side or (128 if events else 32 if pools == "0011" else 224)),
             in_channels=in_channels,
             num_classes=shape_of(shapes, "head.weight")[0],
             timesteps=args.take("T", 16 if events else 4),
@@ -124,7 +124,12 @@ class STAtten(SpikingModel):
             *(
                 ResidualBlock(
                     SpatioTemporalAttention(
-                        dim, config.heads, chunk=config.chunk, neuron=neuron, pool=config.event_pooling
+                        dim,
+                        config.heads,
+                        chunk=config.chunk,
+                        neuron=neuron,
+                        pool=config.event_pooling,
+                        grid=map_size(config.img_size, config.stride),
                     ),
                     membrane_mlp(dim, round(dim * config.mlp_ratio), neuron),
                 )

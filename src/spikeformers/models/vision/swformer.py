@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from spikeformers.core.errors import CheckpointError, ConfigError
 from spikeformers.core.types import FeatureInfo
 from spikeformers.layers.attention.wavelet import FrequencyAwareTokenMixer, Order
+from spikeformers.layers.checks import check_stride, map_size
 from spikeformers.layers.conv_mlp import ConvMLP
 from spikeformers.layers.residual import ResidualBlock
 from spikeformers.layers.stem_membrane import MembranePatchSplitting
@@ -49,8 +50,8 @@ _NEG_IF = TernaryConfig(decay=1.0, v_negative=0.5, margin=1e-3, detach_reset=Fal
 class SWformerConfig(ModelConfig):
     """SWformer: membrane stem, blocks of wavelet mixing (FATM) and MLP with currents added, linear head on the mean over pixels."""
 
-    img_size: int = 256
-    """Height and width of the input; the last map's side, img_size over the stem's stride, must be a power of two."""
+    img_size: int | tuple[int, int] = 256
+    """Height and width of the input in pixels; one number for a square; those of the last map must be powers of two."""
     dim: int = 512
     """Embedding width; divisible by 8 and by blocks."""
     depth: int = 8
@@ -73,12 +74,14 @@ class SWformerConfig(ModelConfig):
             raise ConfigError(f"dim={self.dim} must be divisible by 8 (stem) and by blocks={self.blocks}")
         if len(self.pools) != 4 or set(self.pools) - {"0", "1"}:
             raise ConfigError(f"pools={self.pools!r} must be four digits 0 or 1, such as '0011'")
-        side = self.img_size // self.stride
-        if self.img_size % self.stride or side < 1 or side & (side - 1):
-            raise ConfigError(
-                f"img_size={self.img_size} gives maps of side {self.img_size / self.stride:g}, but the Haar transform "
-                f"needs a power of two; nearest valid: {self.stride * 2 ** max(side, 1).bit_length()}"
-            )
+        check_stride(self.img_size, self.stride)
+        for side in map_size(self.img_size, self.stride):
+            if side & (side - 1):
+                below = self.stride << (side.bit_length() - 1)
+                raise ConfigError(
+                    f"img_size={self.img_size} gives maps of side {side}, but the Haar transform needs a power of two; "
+                    f"nearest valid: {below}, {2 * below}"
+                )
 
     @property
     def stride(self) -> int:
@@ -108,7 +111,7 @@ class SWformerConfig(ModelConfig):
             args.ignore("drop_path_rate")
             threshold = float(args.take("haar_vth", 1.0))
         return cls(
-            img_size=args.square(default=128 if events else 256 if imagenet else 32),
+            img_size=args.image(default=128 if events else 256 if imagenet else 32),
             in_channels=in_channels,
             num_classes=shape_of(shapes, "head.weight")[0],
             timesteps=args.take("T", 4),
