@@ -19,6 +19,7 @@ _REGISTRIES = {
     "encoders": ("spikeformers.encoders.base", "ENCODERS"),
     "datasets": ("spikeformers.data.base", "DATASETS"),
     "augmentations": ("spikeformers.data.transforms.base", "AUGMENTS"),
+    "mixes": ("spikeformers.data.transforms.mix", "MIXES"),
     "recipes": ("spikeformers.recipes", "RECIPES"),
     "tasks": ("spikeformers.tasks.base", "TASKS"),
     "optimizers": ("spikeformers.engine.optim", "OPTIMIZERS"),
