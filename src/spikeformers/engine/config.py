@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from spikeformers.conversion import QuantizeConfig, quantize
 from spikeformers.core.config import Config
 from spikeformers.core.errors import ConfigError
 from spikeformers.data.base import DataConfig
@@ -13,7 +14,7 @@ from spikeformers.engine.optim.adamw import AdamWConfig
 from spikeformers.engine.schedule import ScheduleConfig
 from spikeformers.engine.schedule.cosine import CosineConfig
 from spikeformers.models.base import ModelConfig
-from spikeformers.tasks.base import TaskConfig
+from spikeformers.tasks.base import Task, TaskConfig
 from spikeformers.tasks.classification import ClassificationConfig
 
 
@@ -35,6 +36,8 @@ class TrainConfig(Config):
     """Decay of the running average of the weights; the averaged weights are then validated, tested and kept."""
     checkpoint_blocks: bool = False
     """Recompute the activations of every block in the backward pass: less memory, about a third more time."""
+    pack_spikes: bool = False
+    """Keep spikes for the backward pass as bits and the neurons' inputs as what batch norm got: equal gradients from less memory."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Arithmetic: float32, or bfloat16 where autocast finds it safe."""
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
@@ -43,6 +46,8 @@ class TrainConfig(Config):
     """Devices (on a CPU: processes) per machine that share every batch."""
     workers: int = 0
     """Processes that prepare batches ahead, per device; 0 prepares them in the training process."""
+    skip_corrupt: bool = False
+    """Go on without samples that cannot be read, and count them in the results; otherwise the first ends the run."""
     patience: int | None = None
     """Stop after this many epochs in a row without a better validation."""
     checkpoint_seconds: float = 300.0
@@ -96,6 +101,8 @@ class RunConfig(Config):
     """The learning rate over the training."""
     train: TrainConfig = TrainConfig()
     """How long, in what portions and on what."""
+    quantize: QuantizeConfig = QuantizeConfig()
+    """Bits of weights and activations that the network is trained with; none is full precision."""
     seed: int = 0
     """Of the initial weights, the order of samples, augmentation and every other random draw."""
 
@@ -104,6 +111,17 @@ class RunConfig(Config):
             raise ConfigError(f"name={self.name!r} must be usable as the name of a folder")
         if self.seed < 0:
             raise ConfigError(f"seed={self.seed} must be 0 or more")
+
+    def build_task(self) -> Task:
+        """The task with a freshly initialized model, quantized if the run is.
+
+        Raises:
+            ConfigError: model, encoder and data do not fit.
+        """
+        task = self.task.build(self.model, self.encoder, self.data.info)
+        if self.quantize.on:
+            quantize(task.model, self.quantize)
+        return task
 
     def differences(self, other: "RunConfig") -> list[str]:
         """Fields in which two runs differ, each as `train.epochs: 5 instead of 10`."""

@@ -21,6 +21,7 @@ from spikeformers.engine.config import RunConfig
 from spikeformers.engine.firing import watching
 from spikeformers.engine.resume import EVALUATION, TRAINING, Progress, seed_position
 from spikeformers.engine.stop import Diverged, explain_divergence
+from spikeformers.kernels import pack
 from spikeformers.metrics.base import Metric
 from spikeformers.metrics.firing import FiringRates
 from spikeformers.tasks.base import Task
@@ -43,6 +44,8 @@ class Pass:
             self.loader.set_epoch(self.progress.epoch)
             self.loader.start_at(self.progress.batch)
         for batch in self.loader:
+            if self.progress is not None and self.loader.skipped:
+                self.progress.skipped = sorted({*self.progress.skipped, *self.loader.skipped})
             yield vars(batch)
 
 
@@ -125,6 +128,8 @@ class Learner(pl.LightningModule):
         batch = Batch(**fields)
         rates = FiringRates()
         with ExitStack() as stack:
+            if self.config.train.pack_spikes:
+                stack.enter_context(pack.saved())
             if self.progress.batch % WATCH_EVERY == 0:
                 stack.enter_context(watching(self.task.model, rates.update))
             output = self.task.step(batch)
@@ -251,6 +256,9 @@ def train_loader(config: RunConfig, samples: Samples, rank: int, world: int) -> 
         seed=config.seed,
         shuffle=True,
         augment=config.data.augment,
+        mix=config.data.mix,
+        classes=len(config.data.info.classes),
+        skip_corrupt=config.train.skip_corrupt,
         rank=rank,
         world=world,
         workers=config.train.workers,
@@ -264,6 +272,7 @@ def eval_loader(config: RunConfig, samples: Samples, rank: int = 0, world: int =
         config.train.eval_batch_size,
         seed=config.seed,
         shuffle=False,
+        skip_corrupt=config.train.skip_corrupt,
         rank=rank,
         world=world,
         workers=config.train.workers,

@@ -1,105 +1,23 @@
-"""Keeping spikes for backward in one bit each.
+"""Keeping less for backward, with equal gradients.
 
 A convolution or linear layer keeps its input for the gradient of its weights. Where that input is spikes it holds 32
-times what it says. Inside `spikes()` such tensors are kept as bits, tensors of small whole numbers (residual sums of
-spikes) as bytes, and all others as they are. Values come back unchanged, so gradients are exact.
+times what it says. A max-pool keeps eight bytes for each place that it took, a neuron the output of a batch norm that
+still holds its own input. Inside `saved()`
 
-    with pack.spikes():
+- tensors of spikes are kept as bits, tensors of small whole numbers (residual sums of spikes) as bytes;
+- a max-pool keeps the place in its window, one byte, and not its input;
+- what a batch norm gave is computed once more from what went into it, elementwise and by the same operator;
+- everything else is kept as it is.
+
+No matrix product or convolution runs twice, and what comes back equals what was given, bit by bit.
+
+    with pack.saved():
         loss = task(model(x))
     loss.backward()
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from spikeformers.kernels.pack.bits import Packed, pack, unpack
+from spikeformers.kernels.pack.kept import kept_bytes
+from spikeformers.kernels.pack.scope import saved
 
-import torch
-from torch import Tensor
-
-from spikeformers.kernels.scan.layout import dense
-
-__all__ = ["Packed", "pack", "spikes", "unpack"]
-
-_SAMPLE = 1024
-_WEIGHTS = (1, 2, 4, 8, 16, 32, 64, 128)
-
-
-@dataclass(frozen=True)
-class Packed:
-    """Small whole numbers in storage order: eight to a byte (`bits`) or one to a byte.
-
-    Attributes:
-        data: the bytes.
-        like: an empty tensor of the same shape, strides and dtype, on the meta device.
-        bits: whether eight values share a byte.
-    """
-
-    data: Tensor
-    like: Tensor
-    bits: bool
-
-
-def pack(x: Tensor, smallest: int = 4096) -> Packed | Tensor:
-    """x in fewer bytes if all its values are 0 and 1, or whole numbers from 0 to 255; else x itself.
-
-    Args:
-        x: any tensor.
-        smallest: tensors with fewer elements are left alone.
-    """
-    if not x.is_floating_point() or x.numel() < smallest or not dense(x):
-        return x
-    flat = torch.as_strided(x.detach(), (x.numel(),), (1,), x.storage_offset())
-    if not _whole(flat[:_SAMPLE]):
-        return x
-    data = flat.to(torch.uint8)
-    if not torch.equal(data.to(x.dtype), flat):
-        return x
-    like = torch.empty_strided(x.shape, x.stride(), dtype=x.dtype, device="meta")
-    if int(data.max()) > 1:
-        return Packed(data, like, bits=False)
-    return Packed(_to_bits(data), like, bits=True)
-
-
-def unpack(packed: Packed | Tensor) -> Tensor:
-    """What `pack` was given."""
-    if isinstance(packed, Tensor):
-        return packed
-    like = packed.like
-    flat = _from_bits(packed.data, like.numel()) if packed.bits else packed.data
-    x = torch.empty_strided(like.shape, like.stride(), dtype=like.dtype, device=packed.data.device)
-    torch.as_strided(x, (like.numel(),), (1,)).copy_(flat)
-    return x
-
-
-@contextmanager
-def spikes(smallest: int = 4096) -> Iterator[None]:
-    """A scope in which what autograd keeps is packed where it is spikes; see the module."""
-
-    def keep(x: Tensor) -> Packed | Tensor:
-        return x if isinstance(x, torch.nn.Parameter) else pack(x, smallest)
-
-    with torch.autograd.graph.saved_tensors_hooks(keep, unpack):
-        yield
-
-
-def _whole(x: Tensor) -> bool:
-    return bool(((x >= 0) & (x <= 255) & (x == x.floor())).all())
-
-
-def _to_bits(data: Tensor) -> Tensor:
-    if data.device.type == "cpu":
-        import numpy as np
-
-        return torch.from_numpy(np.packbits(data.numpy(), bitorder="little"))
-    weights = torch.tensor(_WEIGHTS, dtype=torch.uint8, device=data.device)
-    padded = torch.nn.functional.pad(data, (0, -data.numel() % 8))
-    return (padded.view(-1, 8) * weights).sum(1, dtype=torch.uint8)
-
-
-def _from_bits(data: Tensor, count: int) -> Tensor:
-    if data.device.type == "cpu":
-        import numpy as np
-
-        return torch.from_numpy(np.unpackbits(data.numpy(), count=count, bitorder="little"))
-    shifts = torch.arange(8, dtype=torch.uint8, device=data.device)
-    return ((data.unsqueeze(1) >> shifts) & 1).view(-1)[:count]
+__all__ = ["Packed", "kept_bytes", "pack", "saved", "unpack"]

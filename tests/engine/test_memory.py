@@ -1,0 +1,35 @@
+"""Ways to train in less memory, from the config to the result."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from spikeformers.engine.checkpoint import load_weights
+from spikeformers.engine.config import RunConfig
+from spikeformers.engine.run import train
+from spikeformers.kernels.pack.scope import Keeper
+
+
+def trained(config: RunConfig, folder: Path, **changes: Any) -> dict[str, float]:
+    """Results of one epoch with a changed `train`."""
+    train(config.but(train=config.train.but(epochs=1, **changes)), folder)
+    results: dict[str, float] = json.loads((folder / "results.json").read_text())
+    return {name: value for name, value in results.items() if name.startswith(("test/", "val/"))}
+
+
+@pytest.mark.usefixtures("cheap_energy")
+def test_packed_spikes_train_the_same_model_bit_by_bit(
+    tiny: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = []
+    keep = Keeper.keep
+    monkeypatch.setattr(Keeper, "keep", lambda self, x: kept.append(x.shape) or keep(self, x))
+    plain = trained(tiny, tmp_path / "plain")
+    assert not kept
+    assert trained(tiny, tmp_path / "packed", pack_spikes=True) == plain
+    assert kept
+    weights = [load_weights(tmp_path / name / "checkpoint/best.safetensors")[0] for name in ("plain", "packed")]
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
