@@ -53,3 +53,61 @@ def test_foreign_files_among_the_digits_are_refused(tmp_path: Path) -> None:
     (tmp_path / "hello.wav").write_bytes(b"")
     with pytest.raises(DataError, match=r"hello\.wav: the name does not tell digit, speaker and index"):
         config.build()
+
+
+def test_speech_commands_follow_the_official_lists_and_leave_the_noise_out(tmp_path: Path) -> None:
+    config = DATASETS.config("speech_commands").but(root=str(tmp_path), sound=LogMel(steps=4, window=512))
+    config.fake(100, tmp_path)
+    splits = config.build()
+    names = [
+        {"/".join(p.name(i).split("/")[1:]) for i in range(len(p))} for p in (splits.train, splits.val, splits.test)
+    ]
+    assert names[1] == set((tmp_path / "validation_list.txt").read_text().split())
+    assert names[2] == set((tmp_path / "testing_list.txt").read_text().split())
+    everything = {p.relative_to(tmp_path).as_posix() for p in tmp_path.rglob("*.wav")}
+    assert everything - set.union(*names) == {"_background_noise_/hum.wav"}
+    for part in (splits.train, splits.val, splits.test):
+        words = [config.info.classes[y] for y in part.targets(range(len(part))).tolist()]
+        assert all(part.name(i).split("/")[-2] == word for i, word in enumerate(words))
+    cached = config.but(cache=True).build().train
+    for _ in range(2):
+        assert torch.equal(cached.inputs([0, 5]), splits.train.inputs([0, 5]))
+
+
+def test_lists_that_do_not_fit_the_recordings_are_refused(tmp_path: Path) -> None:
+    config = DATASETS.config("speech_commands").but(root=str(tmp_path))
+    config.fake(70, tmp_path)
+    listed = (tmp_path / "testing_list.txt").read_text()
+    (tmp_path / "testing_list.txt").write_text(listed + "bed/nobody.wav\n")
+    with pytest.raises(DataError, match=r"testing_list\.txt names 1 files that are not there, such as bed/nobody\.wav"):
+        config.build()
+    (tmp_path / "testing_list.txt").write_text("")
+    with pytest.raises(DataError, match=r"testing_list\.txt: is empty"):
+        config.build()
+    (tmp_path / "testing_list.txt").write_text((tmp_path / "validation_list.txt").read_text())
+    with pytest.raises(DataError, match="stands in both lists"):
+        config.build()
+    (tmp_path / "testing_list.txt").write_text(listed)
+    (tmp_path / "hello").mkdir()
+    with pytest.raises(DataError, match="classes that the training part lacks: hello"):
+        config.build()
+
+
+def test_any_folder_of_sounds_is_read_with_or_without_parts(tmp_path: Path) -> None:
+    config = DATASETS.config("wav_folder").but(sound=LogMel(steps=4, window=512))
+    config.fake(30, tmp_path / "plain")
+    plain = config.but(root=str(tmp_path / "plain"))
+    assert plain.info.classes == ("bark", "meow", "tweet")
+    assert [len(p) for p in (plain.build().train, plain.build().val, plain.build().test)] == [24, 3, 3]
+    config.fake(30, tmp_path / "parts" / "train")
+    config.fake(6, tmp_path / "parts" / "test")
+    parts = config.but(root=str(tmp_path / "parts"), val_fraction=0.2)
+    splits = parts.build()
+    assert [len(p) for p in (splits.train, splits.val, splits.test)] == [24, 6, 6]
+    half_rate = parts.but(rate=8000).build().train.inputs([0])
+    assert not torch.equal(half_rate, splits.train.inputs([0]))
+    assert parts.but(split_seed=1).build().val.name(0) != splits.val.name(0)
+    with pytest.raises(ConfigError, match="rate=0"):
+        config.but(rate=0)
+    with pytest.raises(ConfigError, match=r"test_fraction=0.5 and val_fraction=0.5"):
+        config.but(test_fraction=0.5, val_fraction=0.5)
