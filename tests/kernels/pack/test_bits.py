@@ -30,7 +30,16 @@ def test_small_whole_numbers_take_one_byte_each() -> None:
     assert torch.equal(pack.unpack(packed), x)
 
 
-@pytest.mark.parametrize("value", [0.5, -1.0, 256.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("step", [0.25, 0.125, 0.0625])
+def test_averages_of_spikes_take_one_byte_each(step: float) -> None:
+    x = torch.randint(0, 256, (40, 50)) * step
+    packed = pack.pack(x, smallest=1)
+    assert isinstance(packed, pack.Packed)
+    assert packed.data.numel() == x.numel()
+    assert torch.equal(pack.unpack(packed), x)
+
+
+@pytest.mark.parametrize("value", [0.3, -1.0, 256.0, float("nan"), float("inf")])
 @pytest.mark.parametrize("place", [0, 1999])
 def test_anything_else_is_kept_as_it_is(value: float, place: int) -> None:
     x = spikes(2000)

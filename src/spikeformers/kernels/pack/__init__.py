@@ -4,7 +4,7 @@ A convolution or linear layer keeps its input for the gradient of its weights. W
 times what it says. A max-pool keeps eight bytes for each place that it took, a neuron the output of a batch norm that
 still holds its own input. Inside `saved()`
 
-- tensors of spikes are kept as bits, tensors of small whole numbers (residual sums of spikes) as bytes;
+- tensors of spikes are kept as bits, tensors of their sums and averages (residuals, pools, attention) as bytes;
 - a max-pool keeps the place in its window, one byte, and not its input;
 - what a batch norm gave is computed once more from what went into it, elementwise and by the same operator;
 - everything else is kept as it is.
