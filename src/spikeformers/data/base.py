@@ -39,6 +39,7 @@ class DatasetInfo:
         hint: other ways to get them.
         mirror: whether a sample mirrored left to right keeps its label.
         unit_range: whether inputs lie in [0, 1] (images); if not, they are used as they are.
+        generated: whether samples are computed from a seed, so that there are no files.
     """
 
     title: str
@@ -55,6 +56,7 @@ class DatasetInfo:
     hint: str = ""
     mirror: bool = True
     unit_range: bool = True
+    generated: bool = False
 
     @property
     def card(self) -> str:
@@ -98,6 +100,8 @@ class DataConfig(Config):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{name}={value} leaves no samples; give at least 1, or none for all")
+        if self.root is not None and self.info.generated:
+            raise ConfigError(f"root={self.root!r}: {self.info.title} is computed and reads no files; leave root unset")
         for name, chosen in (("augment", self.augment), ("mix", self.mix)):
             if chosen is not None and len(self.info.shape) not in chosen.axes:
                 wanted = " or ".join(str(axes) for axes in chosen.axes)
@@ -168,15 +172,21 @@ class DataConfig(Config):
         Raises:
             DataError: says where it looked, what should lie there, and how to get it.
         """
+        looked = self._places(inside, system)
+        found = _holding(looked, names)
+        if found is None:
+            raise DataError(self._missing(looked))
+        return found
+
+    def find(self, *names: str, inside: tuple[str, ...] = (), system: tuple[str, ...] = ()) -> Path | None:
+        """As `locate`, but None where it would raise: for cards that tell what the files hold."""
+        return _holding(self._places(inside, system), names)
+
+    def _places(self, inside: tuple[str, ...], system: tuple[str, ...]) -> list[Path]:
         if self.root is not None:
-            looked = [base / sub for base in (Path(self.root), Path(self.root) / self.family) for sub in ("", *inside)]
-        else:
-            looked = [data_folder() / self.family / sub for sub in ("", *inside)]
-            looked += [data_folder() / sub for sub in inside] + [Path(path) for path in system]
-        for folder in looked:
-            if all(any((folder / option).exists() for option in name.split("|")) for name in names):
-                return folder
-        raise DataError(self._missing(looked))
+            return [base / sub for base in (Path(self.root), Path(self.root) / self.family) for sub in ("", *inside)]
+        looked = [data_folder() / self.family / sub for sub in ("", *inside)]
+        return looked + [data_folder() / sub for sub in inside] + [Path(path) for path in system]
 
     def _missing(self, looked: list[Path]) -> str:
         info = self.info
@@ -191,6 +201,13 @@ class DataConfig(Config):
             lines.append(info.hint)
         lines.append(f"Point to another folder with root=… (--data.root) or the variable {ENVIRONMENT}.")
         return "\n".join(lines)
+
+
+def _holding(folders: list[Path], names: tuple[str, ...]) -> Path | None:
+    for folder in folders:
+        if all(any((folder / option).exists() for option in name.split("|")) for name in names):
+            return folder
+    return None
 
 
 def data_folder() -> Path:
