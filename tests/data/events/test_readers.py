@@ -319,3 +319,94 @@ def test_impossible_events_are_refused() -> None:
         make_events(-one, one, one, one)
     with pytest.raises(DataError, match="different length"):
         make_events(one, one, one, np.array([0, 1]))
+
+
+@pytest.mark.parametrize("form", WRITERS)
+def test_what_is_whole_of_a_cut_file_is_read_where_that_is_asked_for(form: str, tmp_path: Path) -> None:
+    name, write = WRITERS[form]
+    events = some_events()
+    (tmp_path / name).write_bytes(write(events)[: -9 if form == "aedat3" else -1])  # aedat3 ends in an invalid event
+    found = read_recording(tmp_path / name, allow_cut=True).events
+    assert 18 <= len(found) < 20 or form == "evt2"  # there the last word is no event
+    assert np.array_equal(found, events[: len(found)])
+
+
+def test_real_recordings_cut_short_give_their_beginning(recordings: Path, tmp_path: Path) -> None:
+    for name in ("sample.aedat4", "evt2.raw", "dvs.es", "sample_nmnist.bin"):
+        data = (recordings / name).read_bytes()
+        (tmp_path / name).write_bytes(data[: len(data) // 2 | 1])
+        whole, part = read_recording(recordings / name).events, read_recording(tmp_path / name, allow_cut=True).events
+        assert 0.4 < len(part) / len(whole) < 0.6
+        assert np.array_equal(part, whole[: len(part)])
+
+
+def test_formats_with_an_index_cannot_be_read_in_part(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"a\.mat: of a file of this format nothing can be read"):
+        read_recording(tmp_path / "a.mat", allow_cut=True)
+
+
+def test_evt3_events_before_any_time_are_refused_or_left_out(tmp_path: Path) -> None:
+    words = [0x0007, 0x2005, 0x8001, 0x6002, 0x2009]
+    (tmp_path / "a.raw").write_bytes(b"% evt 3.0\n% end\n" + struct.pack("<5H", *words))
+    with pytest.raises(DataError, match="word 0x2005 at byte 18 comes before any time is set"):
+        read_recording(tmp_path / "a.raw")
+    events = read_recording(tmp_path / "a.raw", allow_cut=True).events
+    assert [tuple(e) for e in events.tolist()] == [(9, 7, 1 << 12 | 2, 0)]
+
+
+def test_a_window_of_a_dat_file_is_read_without_the_rest(tmp_path: Path) -> None:
+    events = some_events(500)
+    prophesee_dat.write(tmp_path / "a.dat", events)
+    for start, stop in ((None, 5500), (3210, None), (3210, 9999), (0, 1), (200_000, 300_000)):
+        kept = events[(events["t"] >= (start or 0)) & (events["t"] < (stop or 10**9))]
+        assert np.array_equal(prophesee_dat.read_between(tmp_path / "a.dat", start, stop).events, kept)
+    start, stop = int(events["t"][200]), int(events["t"][300])
+    events["t"][211] = start
+    prophesee_dat.write(tmp_path / "a.dat", events)
+    with pytest.raises(DataError, match="times do not ascend near event 200"):
+        prophesee_dat.read_between(tmp_path / "a.dat", start, stop)
+    (tmp_path / "a.dat").write_bytes(b"% Version 2\n\x00\x08")
+    assert not len(prophesee_dat.read_between(tmp_path / "a.dat", 0, 10).events)
+
+
+def test_numpy_archives_of_both_layouts_are_read(tmp_path: Path) -> None:
+    events = some_events()
+    np.savez(tmp_path / "a.npz", **{name: events[name] for name in "txyp"})
+    assert np.array_equal(read_recording(tmp_path / "a.npz").events, events)
+    signs = {name: events[events["p"] == p] for name, p in (("pos", 1), ("neg", 0))}
+    rows = {name: np.stack([e["y"], e["x"], e["t"]], 1).astype(np.float64) for name, e in signs.items()}
+    np.savez_compressed(tmp_path / "b.npz", **rows)
+    found = read_recording(tmp_path / "b.npz").events
+    assert np.array_equal(np.sort(found, order=["t", "x"]), np.sort(events, order=["t", "x"]))
+
+
+def test_numpy_archives_that_cannot_be_events_are_refused(tmp_path: Path) -> None:
+    events = some_events()
+    columns = {name: events[name] for name in "txyp"}
+    np.savez(tmp_path / "a.npz", **columns)
+    whole = (tmp_path / "a.npz").read_bytes()
+    (tmp_path / "b.npz").write_bytes(whole[:300])
+    with pytest.raises(DataError, match=r"b\.npz \(300 bytes\): not a readable NumPy archive"):
+        read_recording(tmp_path / "b.npz")
+    hurt = bytearray(whole)
+    hurt[200] ^= 0xFF
+    (tmp_path / "b.npz").write_bytes(hurt)
+    with pytest.raises(DataError, match="not a readable NumPy archive"):
+        read_recording(tmp_path / "b.npz")
+    np.savez(tmp_path / "c.npz", frames=np.zeros(3))
+    with pytest.raises(DataError, match=r"holds \['frames'\]"):
+        read_recording(tmp_path / "c.npz")
+    for bad in (np.nan, 1.5):
+        np.savez(tmp_path / "d.npz", **{**columns, "x": np.where(np.arange(20) == 4, bad, 3.0)})
+        with pytest.raises(DataError, match=f"event 4 has x={bad}, which is no whole number"):
+            read_recording(tmp_path / "d.npz")
+
+
+def test_hdf5_compressed_as_dsec_is_read_with_its_filter(tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py", reason="needs the extra spikeformers[events]")
+    hdf5plugin = pytest.importorskip("hdf5plugin", reason="needs the extra spikeformers[events]")
+    events = some_events(300)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for name in "xytp":
+            file.create_dataset(f"events/{name}", data=events[name], **hdf5plugin.Blosc())
+    assert np.array_equal(read_recording(tmp_path / "a.h5").events, events)

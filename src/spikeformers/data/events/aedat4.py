@@ -21,8 +21,13 @@ EVENT_LAYOUT = np.dtype([("t", "<i8"), ("x", "<i2"), ("y", "<i2"), ("p", "?"), (
 PLAIN, LZ4, ZSTD = (0,), (1, 2), (3, 4)
 
 
-def read_aedat4(data: bytes, path: Path) -> Recording:
+def read_aedat4(data: bytes, path: Path, allow_cut: bool) -> Recording:
     """All change events of a file's bytes.
+
+    Args:
+        data: the bytes.
+        path: where they are from.
+        allow_cut: of a file that is cut off, take the packets that are whole.
 
     Raises:
         DataError: damaged, without an event stream, or compressed with Zstandard and the package is not installed.
@@ -40,18 +45,21 @@ def read_aedat4(data: bytes, path: Path) -> Recording:
     if not streams:
         raise DataError(f"{path}: holds no stream of change events (EVTS)")
     at = START + 4 + size
-    end = table_at if table_at > 0 else len(data)
-    if end > len(data):
+    if table_at > len(data) and not allow_cut:
         raise DataError(
-            f"{path}: cut off; the table of packets should lie at byte {end}, but the file ends at {len(data)}"
+            f"{path}: cut off; the table of packets should lie at byte {table_at}, but the file ends at {len(data)}"
         )
-    if end < len(data) or table_at > 0:
+    finished = 0 < table_at <= len(data)
+    end = table_at if finished else len(data)
+    if finished and not allow_cut:
         _plain(data[end:], compression, path, end)  # a file cut off inside its table is refused too
     stream = min(streams)
     found = [np.zeros(0, EVENT_LAYOUT)]
     while at < end:
         number, length = struct.unpack("<iI", data[at : at + 8]) if at + 8 <= end else (0, end)
         if at + 8 + length > end:
+            if allow_cut and not finished:
+                break
             raise DataError(f"{path}: the packet at byte {at} is cut off")
         if number == stream:
             found.append(_events(data[at + 8 : at + 8 + length], compression, path, at + 8))

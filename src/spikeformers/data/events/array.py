@@ -98,13 +98,13 @@ def text_header(data: bytes, mark: bytes, path: Path) -> tuple[list[str], int]:
     return lines, at
 
 
-def whole_records(data: bytes, start: int, size: int, path: Path) -> int:
-    """How many records of `size` bytes follow `start`.
+def whole_records(length: int, start: int, size: int, path: Path, allow_cut: bool) -> int:
+    """How many whole records of `size` bytes follow `start` in a file of `length` bytes.
 
     Raises:
-        DataError: the last one is cut off.
+        DataError: the last one is cut off, and that is not allowed.
     """
-    count, rest = divmod(len(data) - start, size)
-    if rest:
+    count, rest = divmod(length - start, size)
+    if rest and not allow_cut:
         raise DataError(f"{path}: event {count} at byte {start + count * size} is cut off ({rest} of {size} bytes)")
     return count

@@ -32,8 +32,13 @@ def decode_es(data: np.ndarray) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarra
 
 
 @njit(cache=True)
-def decode_evt3(words: np.ndarray) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray], int]:
-    """EVT3 words → (x, y, t, p), and the position of a word without a known type (-1 if there is none)."""
+def decode_evt3(
+    words: np.ndarray, allow_cut: bool
+) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray], int]:
+    """EVT3 words → (x, y, t, p), and the position of a word that cannot be read (-1 if there is none).
+
+    That is one without a known type, or an event before any time is set; with `allow_cut` such events are left out.
+    """
     most = 0
     for word in words:
         kind = word >> 12
@@ -47,11 +52,14 @@ def decode_evt3(words: np.ndarray) -> tuple[tuple[np.ndarray, np.ndarray, np.nda
     low, high, loops = 0, -1, 0
     for position, word in enumerate(words):
         kind, value = word >> 12, int(word & 0xFFF)
-        if kind == 0:
+        if high < 0 and (kind == 2 or kind == 4 or kind == 5):
+            if not allow_cut:
+                return (x[:count], y[:count], t[:count], p[:count]), position
+        elif kind == 0:
             row = value & 0x7FF
         elif kind == 2:
             x[count], y[count], p[count] = value & 0x7FF, row, value >> 11
-            t[count] = loops << 24 | max(high, 0) << 12 | low
+            t[count] = loops << 24 | high << 12 | low
             count += 1
         elif kind == 3:
             base, polarity = value & 0x7FF, value >> 11
@@ -60,7 +68,7 @@ def decode_evt3(words: np.ndarray) -> tuple[tuple[np.ndarray, np.ndarray, np.nda
             for bit in range(width):
                 if value >> bit & 1:
                     x[count], y[count], p[count] = base + bit, row, polarity
-                    t[count] = loops << 24 | max(high, 0) << 12 | low
+                    t[count] = loops << 24 | high << 12 | low
                     count += 1
             base += width
         elif kind == 6:

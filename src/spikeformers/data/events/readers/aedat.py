@@ -18,6 +18,7 @@ from spikeformers.data.events.aedat4 import read_aedat4
 from spikeformers.data.events.array import Recording, make_events, text_header, whole_records
 
 SUFFIXES = (".aedat", ".aedat4")
+STREAMED = True
 PACKET = struct.Struct("<HHIIIIII")
 POLARITY = 1
 LARGEST_EVENT = 1 << 26
@@ -26,7 +27,7 @@ END = "#!END-HEADER"
 Sensor = Literal["dvs128", "davis240", "davis346"]
 
 
-def read(path: Path) -> Recording:
+def read(path: Path, *, allow_cut: bool = False) -> Recording:
     """All change events of a file.
 
     Raises:
@@ -35,15 +36,15 @@ def read(path: Path) -> Recording:
     data = path.read_bytes()
     first = data[:14].decode("latin1").strip()
     if first.startswith("#!AER-DAT4"):
-        return read_aedat4(data, path)
+        return read_aedat4(data, path, allow_cut)
     if first.startswith("#!AER-DAT3"):
-        return _read_3(data, path)
+        return _read_3(data, path, allow_cut)
     if first.startswith("#!AER-DAT2"):
-        return read_aedat2(path, "dvs128")
+        return read_aedat2(path, "dvs128", allow_cut=allow_cut)
     raise DataError(f"{path}: starts with {first!r} at byte 0, not with '#!AER-DAT' and version 2, 3 or 4")
 
 
-def read_aedat2(path: Path, sensor: Sensor) -> Recording:
+def read_aedat2(path: Path, sensor: Sensor, *, allow_cut: bool = False) -> Recording:
     """Events of an AEDAT 2.0 file.
 
     DVS128: bit 0 polarity (1: darker), bits 1-7 x, 8-14 y, both counted from the far corner and swapped, which gives
@@ -54,7 +55,8 @@ def read_aedat2(path: Path, sensor: Sensor) -> Recording:
     """
     data = path.read_bytes()
     _, start = text_header(data, b"#", path)
-    words = np.frombuffer(data, ">u4", whole_records(data, start, 8, path) * 2, start).reshape(-1, 2)
+    count = whole_records(len(data), start, 8, path, allow_cut)
+    words = np.frombuffer(data, ">u4", count * 2, start).reshape(-1, 2)
     address, t = words[:, 0], words[:, 1].astype(np.int64)
     t = t + (np.cumsum(np.r_[False, np.diff(t) < -(1 << 31)]) << 32 if len(t) else 0)
     if sensor == "dvs128":
@@ -67,19 +69,25 @@ def read_aedat2(path: Path, sensor: Sensor) -> Recording:
     return Recording(events, height, width)
 
 
-def _read_3(data: bytes, path: Path) -> Recording:
+def _read_3(data: bytes, path: Path, allow_cut: bool) -> Recording:
     lines, at = text_header(data, b"#", path)
     if not lines or lines[-1] != END:
         raise DataError(f"{path}: the header does not end with {END} (looked up to byte {at})")
     columns: list[np.ndarray] = []
     while at < len(data):
         if len(data) - at < PACKET.size:
+            if allow_cut:
+                break
             raise DataError(
                 f"{path}: the packet header at byte {at} is cut off ({len(data) - at} of {PACKET.size} bytes)"
             )
         kind, _, size, _, overflow, _, number, _ = PACKET.unpack_from(data, at)
         body = at + PACKET.size
         if size * number > len(data) - body or size > LARGEST_EVENT:
+            if allow_cut and kind == POLARITY and size == 8:
+                number = (len(data) - body) // size
+                columns.append(_polarity(data, body, number, overflow))
+                break
             raise DataError(
                 f"{path}: the packet at byte {at} announces {number} events of {size} bytes, "
                 f"but only {len(data) - body} bytes follow"
@@ -87,10 +95,15 @@ def _read_3(data: bytes, path: Path) -> Recording:
         if kind == POLARITY:
             if size != 8:
                 raise DataError(f"{path}: the packet at byte {at} has polarity events of {size} bytes; they have 8")
-            words = np.frombuffer(data, "<u4", number * 2, body).reshape(-1, 2).astype(np.int64)
-            words[:, 1] |= overflow << 31
-            columns.append(words[words[:, 0] & 1 == 1])
+            columns.append(_polarity(data, body, number, overflow))
         at = body + size * number
     found = np.concatenate(columns) if columns else np.zeros((0, 2), np.int64)
     place = found[:, 0]
     return Recording(make_events(place >> 17 & 0x7FFF, place >> 2 & 0x7FFF, found[:, 1], place >> 1 & 1, str(path)))
+
+
+def _polarity(data: bytes, body: int, number: int, overflow: int) -> np.ndarray:
+    """Valid polarity events of a packet as (address, time) [number, 2]."""
+    words = np.frombuffer(data, "<u4", number * 2, body).reshape(-1, 2).astype(np.int64)
+    words[:, 1] |= overflow << 31
+    return words[words[:, 0] & 1 == 1]

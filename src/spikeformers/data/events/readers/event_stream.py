@@ -14,11 +14,12 @@ from spikeformers.core.errors import DataError
 from spikeformers.data.events.array import Recording, check_within, make_events
 
 SUFFIXES = (".es",)
+STREAMED = True
 MAGIC = b"Event Stream"
 KINDS = {0: "generic", 1: "dvs", 2: "atis", 4: "color"}
 
 
-def read(path: Path) -> Recording:
+def read(path: Path, *, allow_cut: bool = False) -> Recording:
     """All events of a file.
 
     Raises:
@@ -42,7 +43,7 @@ def read(path: Path) -> Recording:
     from spikeformers.data.events.compiled import decode_es
 
     columns, cut = decode_es(np.frombuffer(data, np.uint8, offset=20))
-    if cut >= 0:
+    if cut >= 0 and not allow_cut:
         raise DataError(f"{path}: event {len(columns[0])} at byte {20 + cut} is cut off")
     events = make_events(columns[0], columns[1], columns[2], columns[3], str(path))
     check_within(events, height, width, str(path))

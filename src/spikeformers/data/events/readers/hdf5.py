@@ -4,6 +4,7 @@
 than memory. Source: Gehrig et al., "DSEC", RA-L 2021; uzh-rpg/DSEC.
 """
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from spikeformers.core.errors import DataError
 from spikeformers.data.events.array import Recording, make_events
 
 SUFFIXES = (".h5", ".hdf5")
+STREAMED = False
 
 
 def read(path: Path) -> Recording:
@@ -28,17 +30,22 @@ def read_between(path: Path, start: int | None, stop: int | None) -> Recording:
     """Events with start ≤ t < stop, in µs since the file's first millisecond; None is the file's end.
 
     Raises:
-        DataError: h5py is not installed, the file is no HDF5, or not in this layout.
+        DataError: h5py is not installed, the file is no HDF5 or cut off, compressed by a filter that is not installed (as
+            DSEC's own are), or not in this layout.
     """
     try:
         import h5py
+
+        with suppress(ImportError):
+            import hdf5plugin  # noqa: F401 - registers the filters
     except ImportError:
         raise DataError("reading HDF5 needs h5py; install the extra: pip install 'spikeformers[events]'") from None
     try:
         with h5py.File(path, "r") as file:
             return Recording(_columns(file, start, stop, path))
     except OSError as error:
-        raise DataError(f"{path}: not a readable HDF5 file: {error}") from None
+        hint = "; pip install hdf5plugin" if "filter" in str(error) else ""
+        raise DataError(f"{path}: not a readable HDF5 file: {error}{hint}") from None
 
 
 def _columns(file: Any, start: int | None, stop: int | None, path: Path) -> np.ndarray:

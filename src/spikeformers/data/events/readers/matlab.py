@@ -1,4 +1,4 @@
-"""MATLAB 5 files: ASL-DVS (columns ts, x, y, pol) and ST-MNIST (one matrix `spiketrain`).
+"""MATLAB 5 files: ASL-DVS, UCF101-DVS, HMDB-DVS (columns ts, x, y, pol) and ST-MNIST (one matrix `spiketrain`).
 
 ST-MNIST: 100 rows of a 10×10 skin with 1 and -1 where a taxel fired, and a last row of times in seconds.
 """
@@ -12,6 +12,7 @@ from spikeformers.core.errors import DataError
 from spikeformers.data.events.array import Recording, make_events
 
 SUFFIXES = (".mat",)
+STREAMED = False
 SKIN = 10
 
 

@@ -11,18 +11,20 @@ import numpy as np
 from spikeformers.data.events.array import Recording, make_events, whole_records
 
 SUFFIXES = (".bin", ".bs2")
+STREAMED = True
 SIZE = 5
 OVERFLOW_Y, OVERFLOW_US = 240, 1 << 13
 
 
-def read(path: Path) -> Recording:
+def read(path: Path, *, allow_cut: bool = False) -> Recording:
     """All events of a file.
 
     Raises:
         DataError: the file is cut off inside an event.
     """
     data = path.read_bytes()
-    rows = np.frombuffer(data, np.uint8, whole_records(data, 0, SIZE, path) * SIZE).reshape(-1, SIZE).astype(np.int64)
+    count = whole_records(len(data), 0, SIZE, path, allow_cut)
+    rows = np.frombuffer(data, np.uint8, count * SIZE).reshape(-1, SIZE).astype(np.int64)
     overflow = rows[:, 1] == OVERFLOW_Y
     t = (rows[:, 2] & 0x7F) << 16 | rows[:, 3] << 8 | rows[:, 4]
     t += np.cumsum(overflow) * OVERFLOW_US

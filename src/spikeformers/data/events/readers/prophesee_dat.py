@@ -4,6 +4,7 @@ Little-endian: 32 bits time in µs; then 14 bits x, 14 bits y, 4 bits polarity, 
 """
 
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,18 +13,59 @@ from spikeformers.core.errors import DataError
 from spikeformers.data.events.array import Recording, make_events, text_header, whole_records
 
 SUFFIXES = (".dat",)
+STREAMED = True
 SIZE = 8
+LONGEST_HEADER = 1 << 16
 TYPES = (0x00, 0x0C)
 """Event type bytes of 2-D change events."""
 
 
-def read(path: Path) -> Recording:
+@dataclass(frozen=True)
+class Head:
+    """What stands before the events: where they start, and the sensor where it is stated."""
+
+    start: int
+    height: int | None
+    width: int | None
+
+
+def read(path: Path, *, allow_cut: bool = False) -> Recording:
     """All events of a file.
 
     Raises:
         DataError: not version 2, other events than change events, or cut off.
     """
-    data = path.read_bytes()
+    words, head = _mapped(path, allow_cut)
+    return Recording(_events(words, path), head.height, head.width)
+
+
+def read_between(path: Path, start: int | None, stop: int | None) -> Recording:
+    """Events with start ≤ t < stop in µs (None: from the first, to the last), found by halving; the rest is not read.
+
+    Raises:
+        DataError: as `read`, or times near the window do not ascend.
+    """
+    words, head = _mapped(path, False)
+    t = words[:, 0]
+    first = 0 if start is None else int(np.searchsorted(t, start))
+    last = len(t) if stop is None else int(np.searchsorted(t, stop))
+    if (np.diff(t[max(first - 1, 0) : last + 1].astype(np.int64)) < 0).any():
+        raise DataError(f"{path}: times do not ascend near event {first}, so a window cannot be cut out; read it whole")
+    return Recording(_events(words[first:last], path), head.height, head.width)
+
+
+def _mapped(path: Path, allow_cut: bool) -> tuple[np.ndarray, Head]:
+    """The file's words [n, 2], mapped and not read, and what stands before them."""
+    with path.open("rb") as file:
+        data = file.read(LONGEST_HEADER)
+    head = _head(data, path)
+    count = whole_records(path.stat().st_size, head.start, SIZE, path, allow_cut)
+    if not count:
+        return np.zeros((0, 2), "<u4"), head
+    return np.memmap(path, "<u4", "r", head.start, (count, 2)), head
+
+
+def _head(data: bytes, path: Path) -> Head:
     lines, start = text_header(data, b"% ", path)
     header = "\n".join(lines)
     version = re.search(r"^% Version (\d+)", header, re.MULTILINE)
@@ -37,16 +79,14 @@ def read(path: Path) -> Recording:
         raise DataError(
             f"{path}: event type {kind} of {size} bytes at byte {start}; change events have type 0 or 12 and {SIZE} bytes"
         )
-    start += 2
-    words = np.frombuffer(data, "<u4", whole_records(data, start, SIZE, path) * 2, start).reshape(-1, 2)
+    sides = [re.search(rf"^% {name} (\d+)", header, re.MULTILINE) for name in ("Height", "Width")]
+    height, width = (int(found[1]) if found else None for found in sides)
+    return Head(start + 2, height, width)
+
+
+def _events(words: np.ndarray, path: Path) -> np.ndarray:
     place = words[:, 1]
-    events = make_events(place & 0x3FFF, place >> 14 & 0x3FFF, words[:, 0], place >> 28, str(path))
-    return Recording(events, _size(header, "Height"), _size(header, "Width"))
-
-
-def _size(header: str, name: str) -> int | None:
-    found = re.search(rf"^% {name} (\d+)", header, re.MULTILINE)
-    return int(found[1]) if found else None
+    return make_events(place & 0x3FFF, place >> 14 & 0x3FFF, words[:, 0], place >> 28, str(path))
 
 
 def write(path: Path, events: np.ndarray) -> None:
