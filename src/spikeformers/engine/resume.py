@@ -42,6 +42,7 @@ class Progress:
         stopped: whether patience ended the run.
         rows: all rows of `metrics.jsonl`.
         sums: of the metrics of the epoch under way, by kind.
+        skipped: names of training samples that could not be read.
     """
 
     epoch: int = 0
@@ -54,6 +55,7 @@ class Progress:
     stopped: bool = False
     rows: list[dict[str, Any]] = field(default_factory=list)
     sums: dict[str, dict[str, Tensor]] = field(default_factory=dict)
+    skipped: list[str] = field(default_factory=list)
 
     def plain(self) -> dict[str, Any]:
         """For a checkpoint."""

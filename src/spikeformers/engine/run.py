@@ -13,6 +13,7 @@ from torch import Tensor
 
 import spikeformers
 from spikeformers.core.errors import CheckpointError, ConfigError, did_you_mean
+from spikeformers.core.log import get_logger
 from spikeformers.core.rng import seed_everything
 from spikeformers.data.samples import Samples, Splits
 from spikeformers.engine import checkpoint
@@ -40,6 +41,8 @@ from spikeformers.tasks.base import Task
 SPLITS = ("train", "val", "test")
 ENERGY_BATCHES, ENERGY_SAMPLES = 4, 16
 """How many batches of the validation part, of how many samples, energy is measured on."""
+
+logger = get_logger(__name__)
 
 OnEvent = Callable[[Event], None]
 
@@ -83,7 +86,7 @@ def evaluate(path: str | Path, split: str = "test") -> dict[str, Any]:
         split: train, val or test; never augmented.
 
     Returns:
-        `<split>/loss`, `<split>/accuracy`, `firing_rate`, `samples`, `model`, `data`, `split`.
+        `<split>/loss`, `<split>/accuracy`, `firing_rate`, `samples`, `skipped`, `model`, `data`, `split`.
 
     Raises:
         ConfigError: no such split.
@@ -92,12 +95,18 @@ def evaluate(path: str | Path, split: str = "test") -> dict[str, Any]:
     if split not in SPLITS:
         raise ConfigError(f"there is no split {split!r}" + did_you_mean(split, SPLITS))
     config, task = load_task(path)
+    return evaluate_task(config, task, split)
+
+
+def evaluate_task(config: RunConfig, task: Task, split: str = "test") -> dict[str, Any]:
+    """What `evaluate` measures, of a task in memory: its model may be another than the one trained, such as a rounded one."""
     samples = getattr(config.data.build(), split)
     learner = Learner(config, task, Progress())
     trainer = build_trainer(config, epochs=1, callbacks=[], alone=True)
-    meters = _measure(trainer, learner, samples)
+    meters, skipped = _measure(trainer, learner, samples)
     values = {k if k == "firing_rate" else f"{split}/{k}": v for k, v in meters.compute().items()}
-    facts = {"samples": len(samples), "model": config.model.family, "data": config.data.family, "split": split}
+    facts = {"samples": len(samples), "skipped": len(skipped), "split": split}
+    facts |= {"model": config.model.family, "data": config.data.family}
     return {"firing_rate": 0.0, **values, **facts}
 
 
@@ -125,7 +134,7 @@ def load_task(path: str | Path) -> tuple[RunConfig, Task]:
     else:
         weights, facts = checkpoint.load_weights(path)
     config = RunConfig.from_dict(facts.get("config") or {}, where=f"the configuration in {path}")
-    task = config.task.build(config.model, config.encoder, config.data.info)
+    task = config.build_task()
     _place(task, weights)
     return config, task.eval()
 
@@ -156,12 +165,12 @@ def _place(task: Task, weights: dict[str, Tensor]) -> None:
     load_module(task.encoder, encoder)
 
 
-def _measure(trainer: pl.Trainer, learner: Learner, samples: Samples) -> Meters:
-    """One evaluation pass, over all processes."""
+def _measure(trainer: pl.Trainer, learner: Learner, samples: Samples) -> tuple[Meters, set[str]]:
+    """One evaluation pass, over all processes, and the names of samples that this one could not read."""
     loader = eval_loader(learner.config, samples, trainer.global_rank, trainer.world_size)
     with quiet():
         trainer.validate(learner, dataloaders=Pass(loader), verbose=False)
-    return learner.meters
+    return learner.meters, set(loader.skipped)
 
 
 class _Run:
@@ -180,7 +189,7 @@ class _Run:
         """Train what is left, then test and write everything."""
         self._phase("data")
         seed_everything(self.config.seed)
-        self.task = self.config.task.build(self.config.model, self.config.encoder, self.config.data.info)
+        self.task = self.config.build_task()
         if self.config.train.checkpoint_blocks:
             checkpoint_blocks(self.task.model)
         splits = self.config.data.build()
@@ -190,9 +199,10 @@ class _Run:
             write_json(self.folder / "machine.json", machine_card())
         if not self.progress.finished(self.config):
             self._phase("train")
-            val = Pass(eval_loader(self.config, splits.val, trainer.global_rank, trainer.world_size))
+            val = eval_loader(self.config, splits.val, trainer.global_rank, trainer.world_size)
             with quiet():
-                trainer.fit(learner, train_dataloaders=Pass(self.loader, self.progress), val_dataloaders=val)
+                trainer.fit(learner, train_dataloaders=Pass(self.loader, self.progress), val_dataloaders=Pass(val))
+            self.progress.skipped = sorted({*self.progress.skipped, *val.skipped})
         return self._finish(trainer, learner, splits)
 
     def _prepare(self, splits: Splits) -> tuple[pl.Trainer, Learner]:
@@ -216,7 +226,12 @@ class _Run:
         weights, _ = checkpoint.load_weights(self.folder / BEST)
         _place(self.task, weights)
         self._phase("test")
-        meters = _measure(trainer, learner, splits.test)
+        meters, skipped = _measure(trainer, learner, splits.test)
+        skipped |= set(self.progress.skipped)
+        if skipped:
+            logger.warning(
+                "%d samples could not be read and were left out: %s", len(skipped), ", ".join(sorted(skipped))
+            )
         if not self.leader:
             return {}
         write_lines(self.folder / METRICS, self.progress.rows)
@@ -231,7 +246,7 @@ class _Run:
         energy = self._energy(splits.val)
         write_json(self.folder / "energy.json", energy)
         seconds = self.progress.seconds + time.monotonic() - tested
-        results = self._results(meters.compute(), energy, seconds)
+        results = {**self._results(meters.compute(), energy, seconds), "skipped": len(skipped)}
         write_json(self.folder / "results.json", results)
         self._phase("done")
         return results
@@ -249,7 +264,8 @@ class _Run:
                 with torch.no_grad():
                     yield self.task.encode(samples.inputs(indices))
 
-        return assess(self.task.model, twin, batches()).to_dict()
+        found = assess(self.task.model, twin, batches()).to_dict()
+        return {**found, "flags": [*self.config.quantize.remarks(), *found["flags"]]}
 
     def _results(self, test: dict[str, float], energy: dict[str, Any], seconds: float) -> dict[str, Any]:
         best = self.progress.best_epoch
