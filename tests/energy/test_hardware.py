@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from spikeformers import energy
 from spikeformers.core.errors import ConfigError
 from spikeformers.energy.hardware import HOROWITZ_45NM, TABLES, prices
 
@@ -75,3 +76,7 @@ def test_a_missing_file_and_an_unknown_name_or_format_are_refused(tmp_path: Path
         prices("loihii")
     with pytest.raises(ConfigError, match="no number format 'int9'"):
         HOROWITZ_45NM.price("mac", "int9")
+
+
+def test_a_table_is_had_from_the_package() -> None:
+    assert energy.prices("horowitz_45nm") is HOROWITZ_45NM

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ class Measurement:
         inputs: what the batches were, in words.
         assessment: the numbers.
         machine: what this machine took for a batch, if that was asked for.
+        remarks: what a reader must know besides the flags of the assessment.
     """
 
     name: str
@@ -39,10 +40,12 @@ class Measurement:
     inputs: str
     assessment: Assessment
     machine: dict[str, Any] | None = None
+    remarks: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """Everything in plain types."""
         said = {"name": self.name, "weights": self.weights, "inputs": self.inputs, **self.assessment.to_dict()}
+        said["flags"] = [*self.remarks, *said["flags"]]
         return said if self.machine is None else {**said, "machine": self.machine}
 
 
@@ -118,7 +121,7 @@ def measure_recipe(config: RunConfig, portions: Portions) -> Measurement:
     """
     seed_everything(config.seed)
     task = config.build_task()
-    batches = _encoded(task, config.data.build().val, portions)
+    batches = encoded(task, config.data.build().val, portions)
     fit_batch_norms(task.model, batches)
     return _assessed(config, task, batches, portions, config.name, _UNTRAINED)
 
@@ -134,7 +137,7 @@ def measure_run(path: str | Path, portions: Portions) -> Measurement:
         CheckpointError: there is no checkpoint, or it is broken.
     """
     config, task = load_task(path)
-    batches = _encoded(task, config.data.build().val, portions)
+    batches = encoded(task, config.data.build().val, portions)
     return _assessed(config, task, batches, portions, str(path), f"trained, from {path}")
 
 
@@ -143,7 +146,8 @@ def _assessed(
 ) -> Measurement:
     samples = sum(batch.shape[-4] for batch in batches)
     inputs = f"{samples} validation samples of {config.data.family}, encoder {config.encoder.family}"
-    return _measured(task.model, config.model, batches, portions, name=name, weights=weights, inputs=inputs)
+    found = _measured(task.model, config.model, batches, portions, name=name, weights=weights, inputs=inputs)
+    return replace(found, remarks=tuple(config.quantize.remarks()))
 
 
 def _measured(
@@ -164,7 +168,8 @@ def _measured(
     return Measurement(name=name, weights=weights, inputs=inputs, assessment=found, machine=machine)
 
 
-def _encoded(task: Task, samples: Samples, portions: Portions) -> list[Tensor]:
+def encoded(task: Task, samples: Samples, portions: Portions) -> list[Tensor]:
+    """The first samples in batches, as the model takes them."""
     seed_everything(portions.seed)
     task.eval()
     starts = range(0, min(len(samples), portions.batches * portions.size), portions.size)

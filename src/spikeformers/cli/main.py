@@ -12,18 +12,19 @@ VERBS = {
     "train": "train a recipe, or go on with a run that was cut short",
     "eval": "measure a trained model on held-out data",
     "energy": "count operations and energy of a model, and of its ANN twin",
+    "quantize": "a trained run and its ANN twin in few bits: accuracy and energy",
     "report": "write a run's report (or its picture) again",
     "list": "what there is: models, neurons, datasets, recipes, …",
     "show": "print the complete configuration that a command line means",
 }
-_COMPUTING = ("train", "eval", "energy")
+_COMPUTING = ("train", "eval", "energy", "quantize")
 
 HELP = f"""usage: spikeformers VERB [...]
 
 Spiking transformers: build by name, train, measure honestly.
 
 verbs:
-{chr(10).join(f"  {verb:<8}{text}" for verb, text in VERBS.items())}
+{chr(10).join(f"  {verb:<10}{text}" for verb, text in VERBS.items())}
 
 examples:
   spikeformers train spikformer_digits                    train on real scans of digits, two minutes on two cores

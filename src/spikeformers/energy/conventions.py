@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from spikeformers.energy.hardware import HOROWITZ_45NM
 from spikeformers.energy.memory import TrafficConfig, traffic
 from spikeformers.energy.neurobench import synaptic_operations
-from spikeformers.energy.prices import MJ, price
+from spikeformers.energy.pricing import MJ, price
 from spikeformers.energy.rows import SYNAPTIC, Row
 
 MAC_PJ = 4.6

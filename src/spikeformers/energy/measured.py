@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from spikeformers.core.errors import ConfigError
+from spikeformers.core.mode import evaluating
 
 POWERCAP = Path("/sys/class/powercap")
 """Where Linux shows the energy counters of processor packages (RAPL)."""
@@ -95,21 +96,15 @@ def measure(model: nn.Module, x: Tensor, *, repeats: int = 10, counter: Counter 
         raise ConfigError(f"repeats={repeats} must be at least 1")
     cuda = x.device.type == "cuda"
     counter = counter or (nvml(x.device) if cuda else rapl())
-    training = {module: module.training for module in model.modules()}
-    model.eval()
     seconds = []
-    try:
-        with torch.inference_mode():
-            model(x)
-            if cuda:
-                torch.cuda.reset_peak_memory_stats(x.device)
-            start = counter.joules() if isinstance(counter, Counter) else 0.0
-            for _ in range(repeats):
-                seconds.append(_timed(model, x, cuda))
-            joules = (counter.joules() - start) / repeats if isinstance(counter, Counter) else None
-    finally:
-        for module, was in training.items():
-            module.training = was
+    with evaluating(model), torch.inference_mode():
+        model(x)
+        if cuda:
+            torch.cuda.reset_peak_memory_stats(x.device)
+        start = counter.joules() if isinstance(counter, Counter) else 0.0
+        for _ in range(repeats):
+            seconds.append(_timed(model, x, cuda))
+        joules = (counter.joules() - start) / repeats if isinstance(counter, Counter) else None
     return {
         "seconds": {"median": statistics.median(seconds), "min": min(seconds), "max": max(seconds)},
         "joules": joules,

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from spikeformers.core.errors import ConfigError
+from spikeformers.core.mode import evaluating
 from spikeformers.energy.attention import associations
 from spikeformers.energy.breakeven import break_even
 from spikeformers.energy.conventions import compare
@@ -16,7 +17,7 @@ from spikeformers.energy.hardware import PriceTable
 from spikeformers.energy.hardware import prices as price_table
 from spikeformers.energy.meter import Meter, spread
 from spikeformers.energy.neurobench import neurobench, static_metrics
-from spikeformers.energy.prices import missing, price, row_mj
+from spikeformers.energy.pricing import missing, price, row_mj
 from spikeformers.energy.rows import SYNAPTIC
 from spikeformers.energy.variants import Variant, analog, equal_bits, flips, sensitivity, spiking
 
@@ -256,13 +257,7 @@ def _one_step(x: Tensor) -> Tensor:
 
 
 def _run(model: nn.Module, batches: list[Tensor], bits: int | None = None) -> Meter:
-    training = {module: module.training for module in model.modules()}
-    model.eval()
-    try:
-        with torch.no_grad(), count(model, bits=bits) as meter:
-            for x in batches:
-                model(x)
-    finally:
-        for module, was in training.items():
-            module.training = was
+    with evaluating(model), torch.no_grad(), count(model, bits=bits) as meter:
+        for x in batches:
+            model(x)
     return meter

@@ -1,13 +1,13 @@
 """The spiking model, its ANN twin, and both with fewer bits: one network, priced side by side."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from spikeformers.energy.hardware import PriceTable
 from spikeformers.energy.memory import TrafficConfig, traffic
 from spikeformers.energy.meter import Meter
-from spikeformers.energy.prices import MJ, price
+from spikeformers.energy.pricing import MJ, price
 from spikeformers.energy.rows import SYNAPTIC, Row
 
 WIDE = TrafficConfig()
@@ -68,16 +68,23 @@ def spiking(meter: Meter, table: PriceTable) -> list[Variant]:
     rows, steps, samples = meter.rows(), meter.steps, meter.samples
     found = [
         Variant("SNN fp32", price(rows, table) / samples, rows, steps, samples, WIDE,
-                "fp32 weights and membranes; the counts as measured"),
+                "fp32 weights and membranes; the counts as measured")
     ]  # fmt: skip
-    if {"int8", "int32"} <= set(table.formats):
-        synapses = price([r for r in rows if r.kind in SYNAPTIC], table, "int8")
-        rest = price([r for r in rows if r.kind not in SYNAPTIC], table, "int32")
-        found.append(
-            Variant("SNN w8", (synapses + rest) / samples, rows, steps, samples, SPIKING_8,
-                    "8-bit weights and adders, 16-bit membranes (neurons priced as 32-bit integers), same spikes")
-        )  # fmt: skip
-    return found
+    return found + ([spiking_at(meter, table, 8)] if {"int8", "int32"} <= set(table.formats) else [])
+
+
+def spiking_at(meter: Meter, table: PriceTable, weight_bits: int) -> Variant:
+    """The spiking model with weights of at most 8 bits.
+
+    Raises:
+        ConfigError: the table has no prices for int8 or int32.
+    """
+    rows, samples = meter.rows(), meter.samples
+    synapses = price([r for r in rows if r.kind in SYNAPTIC], table, "int8")
+    rest = price([r for r in rows if r.kind not in SYNAPTIC], table, "int32")
+    widths = SPIKING_8.but(weight_bits=weight_bits)
+    said = f"{weight_bits}-bit weights, 8-bit adders, 16-bit membranes (neurons priced as 32-bit integers), same spikes"
+    return Variant(f"SNN w{weight_bits}", (synapses + rest) / samples, rows, meter.steps, samples, widths, said)
 
 
 def analog(twin: Meter, table: PriceTable, steps: int) -> list[Variant]:
@@ -94,32 +101,43 @@ def analog(twin: Meter, table: PriceTable, steps: int) -> list[Variant]:
                 "8-bit weights and activations, bit-parallel multiply-adds")
     )  # fmt: skip
     bits = equal_bits(steps)
-    narrow = TrafficConfig(weight_bits=8, activation_bits=bits)
-    others = price([_without_macs(r) for r in rows], table, "int8")
-    macs = sum(r.macs for r in rows)
-    multiply, add = table.price("mul", "int8") or 0.0, table.price("ac", "int8") or 0.0
-    parallel = (macs * (multiply * bits / 8 + add) * MJ + others) / samples
-    found.append(
-        Variant(f"ANN w8a{bits}", parallel, rows, 1, samples, narrow,
-                f"8-bit weights, {bits}-bit activations (⌈log2(T+1)⌉ for T={steps}); a {bits}-bit multiply costs "
-                f"{bits}/8 of an 8-bit one")
-    )  # fmt: skip
-    serial = (sum(r.macs * bits * share(r) for r in rows) * add * MJ + others) / samples
+    parallel = analog_at(twin, table, 8, bits)
+    said = f"8-bit weights, {bits}-bit activations (⌈log2(T+1)⌉ for T={steps}); a {bits}-bit multiply costs {bits}/8 of an 8-bit one"
+    found.append(replace(parallel, assumption=said))
+    add, macs = table.price("ac", "int8") or 0.0, sum(r.macs for r in rows)
+    serial = (sum(r.macs * bits * share(r) for r in rows) * add * MJ + _other(rows, table)) / samples
     mean = sum(r.macs * share(r) for r in rows) / macs if macs else 0.0
-    found.append(
-        Variant(f"ANN w8a{bits} bit-serial", serial, rows, 1, samples, narrow,
-                f"the same, one bit at a time: a shift and add for each 1 bit; share of 1 bits {mean:.3f}, measured")
-    )  # fmt: skip
+    said = f"the same, one bit at a time: a shift and add for each 1 bit; share of 1 bits {mean:.3f}, measured"
+    found.append(replace(parallel, name=f"{parallel.name} bit-serial", op_mj=serial, assumption=said))
     return found
+
+
+def analog_at(twin: Meter, table: PriceTable, weight_bits: int, activation_bits: int) -> Variant:
+    """The ANN twin with weights and activations of at most 8 bits, bit-parallel.
+
+    Raises:
+        ConfigError: the table has no prices for int8.
+    """
+    rows, samples = twin.rows(), twin.samples
+    multiply = (table.price("mul", "int8") or 0.0) * weight_bits * activation_bits / 64
+    macs = sum(r.macs for r in rows) * (multiply + (table.price("ac", "int8") or 0.0)) * MJ
+    widths = TrafficConfig(weight_bits=weight_bits, activation_bits=activation_bits)
+    said = (
+        f"{weight_bits}-bit weights, {activation_bits}-bit activations; a multiply costs {weight_bits}·{activation_bits}/64 of "
+        "an 8-bit one"
+    )
+    name = f"ANN w{weight_bits}a{activation_bits}"
+    return Variant(name, (macs + _other(rows, table)) / samples, rows, 1, samples, widths, said)
+
+
+def _other(rows: list[Row], table: PriceTable) -> float:
+    """What is no multiply-accumulate, with 8-bit integers."""
+    return price([Row(row.path, row.kind, primitives=row.primitives) for row in rows], table, "int8")
 
 
 def share(row: Row) -> float:
     """Share of one-bits in the input of a row; one half where it was not measured."""
     return 0.5 if row.bit_share is None else row.bit_share
-
-
-def _without_macs(row: Row) -> Row:
-    return Row(row.path, row.kind, primitives=row.primitives)
 
 
 ASSUMPTIONS: dict[str, dict[str, str]] = {

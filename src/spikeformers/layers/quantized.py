@@ -39,12 +39,17 @@ class LSQWeight(nn.Module):
                 self.alpha.copy_(self.start(weight).expand_as(self.alpha))
                 self.init_state.fill_(1)
         pull = 1.0 / math.sqrt(weight.numel() * self.high)
-        alpha = _scale_gradient(self.alpha, pull).view(-1, *[1] * (weight.dim() - 1))
-        scaled = (weight / alpha).clamp(self.low, self.high)
-        return (scaled + (scaled.round() - scaled).detach()) * alpha
+        alpha = scale_gradient(self.alpha, pull).view(-1, *[1] * (weight.dim() - 1))
+        return round_through((weight / alpha).clamp(self.low, self.high)) * alpha
 
 
-def _scale_gradient(x: Tensor, factor: float) -> Tensor:
+def round_through(x: Tensor) -> Tensor:
+    """Rounded half to even; the gradient passes straight through."""
+    return x + (x.round() - x).detach()
+
+
+def scale_gradient(x: Tensor, factor: float) -> Tensor:
+    """x itself, whose gradient is multiplied by `factor`."""
     return _GradientScale.apply(x, factor)
 
 
