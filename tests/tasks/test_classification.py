@@ -60,6 +60,36 @@ def test_events_get_their_steps_first_and_pass_the_encoder_by() -> None:
         ClassificationConfig().build(MODEL.but(in_channels=2), ENCODERS.config("poisson"), info)
 
 
+def test_a_sequence_becomes_images_of_its_steps_normalized_by_feature() -> None:
+    info = dataclasses.replace(INFO, shape=(6, 8), mean=tuple(range(8)), std=(2.0,) * 8)
+    x = torch.rand(3, 6, 8)
+    for rows, size in ((1, (1, 8)), (2, (2, 8)), (6, (6, 8))):
+        model = MODEL.but(img_size=size, pools="0000")
+        classifier = ClassificationConfig(rows=rows).build(model, ENCODERS.config("direct"), info)
+        encoded = classifier.encode(x)
+        assert encoded.shape == (6 // rows, 3, 1, *size)
+        unfolded = encoded.transpose(0, 1).reshape(3, 6, 8)
+        torch.testing.assert_close(unfolded, (x - torch.arange(8.0)) / 2)
+        assert classifier.step(Batch(x, torch.tensor([0, 1, 2]))).outputs.shape == (6 // rows, 3, 10)
+    with pytest.raises(ConfigError, match="rows=4 does not divide the 6 steps"):
+        ClassificationConfig(rows=4).check(MODEL, ENCODERS.config("direct"), info)
+    with pytest.raises(ConfigError, match="encoder=direct"):
+        ClassificationConfig().check(MODEL.but(img_size=(1, 8)), ENCODERS.config("poisson"), info)
+
+
+def test_images_that_are_no_squares_are_classified() -> None:
+    info = dataclasses.replace(INFO, shape=(1, 8, 16))
+    x = torch.rand(3, 1, 8, 16)
+    wide = ClassificationConfig().build(MODEL.but(img_size=(8, 16)), ENCODERS.config("direct"), info)
+    assert wide.step(Batch(x, torch.tensor([0, 1, 2]))).outputs.shape == (3, 3, 10)
+    with pytest.raises(ConfigError, match=r"needs img_size=\(8, 16\); add --model.img-size 8 16$"):
+        ClassificationConfig().check(MODEL, ENCODERS.config("direct"), info)
+    with pytest.raises(ConfigError, match=r"rows=2 is for sequences"):
+        ClassificationConfig(rows=2).check(MODEL, ENCODERS.config("direct"), info)
+    with pytest.raises(ConfigError, match="sequences, images and events have 2, 3 and 4 axes"):
+        ClassificationConfig().check(MODEL, ENCODERS.config("direct"), dataclasses.replace(INFO, shape=(5,)))
+
+
 def test_a_model_that_does_not_fit_names_both_sides_and_the_flags() -> None:
     wrong = SpikformerConfig(img_size=32, in_channels=3, num_classes=100)
     with pytest.raises(ConfigError) as caught:

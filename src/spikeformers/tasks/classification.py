@@ -1,4 +1,4 @@
-"""Classification of images and event streams."""
+"""Classification of images, event streams and sequences."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -16,8 +16,8 @@ from spikeformers.models.base import ModelConfig, SpikingModel
 from spikeformers.tasks.base import TASKS, Task, TaskConfig
 from spikeformers.tasks.losses import CrossEntropy, LossConfig
 
-_EVENT_AXES = 4
-"""Events have shape (T, P, H, W); static images (C, H, W)."""
+_SEQUENCE, _IMAGE, _EVENTS = 2, 3, 4
+"""Axes of a sample: sequences (T, F), static images (C, H, W), events (T, P, H, W)."""
 
 
 @TASKS.register("classification")
@@ -27,23 +27,46 @@ class ClassificationConfig(TaskConfig):
 
     loss: LossConfig = CrossEntropy()
     """What is minimized."""
+    rows: int = 1
+    """Consecutive steps of a sequence [T, F] that are shown together, as the rows of one image; divides T."""
+
+    def frames(self, info: DatasetInfo) -> tuple[int, int, int]:
+        """(C, H, W) of what the model sees at a time; a sequence [T, F] becomes T / rows images of rows × F.
+
+        Raises:
+            ConfigError: samples of this shape are not classified, or `rows` does not fit them.
+        """
+        shape = info.shape
+        if len(shape) not in (_SEQUENCE, _IMAGE, _EVENTS):
+            raise ConfigError(f"{info.title} has samples {shape}; sequences, images and events have 2, 3 and 4 axes")
+        if len(shape) != _SEQUENCE:
+            if self.rows != 1:
+                raise ConfigError(f"rows={self.rows} is for sequences [T, F]; {info.title} has samples {shape}")
+            return shape[-3], shape[-2], shape[-1]
+        steps, features = shape
+        if self.rows < 1 or steps % self.rows:
+            raise ConfigError(f"rows={self.rows} does not divide the {steps} steps of {info.title}")
+        return 1, self.rows, features
 
     def check(self, model: ModelConfig, encoder: EncoderConfig, info: DatasetInfo) -> None:
-        channels, height, width = info.shape[-3:]
-        if height != width:
-            raise ConfigError(
-                f"{info.title} has images of {height}×{width}; models take square images: crop or pad the data"
-            )
-        wanted = {"num_classes": len(info.classes), "in_channels": encoder.channels(channels), "img_size": height}
-        wrong = {name: value for name, value in wanted.items() if getattr(model, name) != value}
+        channels, *image = self.frames(info)
+        wanted = {
+            "num_classes": (model.num_classes, len(info.classes)),
+            "in_channels": (model.in_channels, encoder.channels(channels)),
+            "img_size": (model.image, tuple(image)),
+        }
+        wrong = {name: (_size(has), _size(needs)) for name, (has, needs) in wanted.items() if has != needs}
         if wrong:
-            has = ", ".join(f"{name}={getattr(model, name)}" for name in wrong)
-            needs = ", ".join(f"{name}={value}" for name, value in wrong.items())
-            flags = " ".join(f"--model.{name.replace('_', '-')} {value}" for name, value in wrong.items())
+            has = ", ".join(f"{name}={value}" for name, (value, _) in wrong.items())
+            needs = ", ".join(f"{name}={value}" for name, (_, value) in wrong.items())
+            flags = " ".join(
+                f"--model.{name.replace('_', '-')} {str(value).strip('()').replace(',', '')}"
+                for name, (_, value) in wrong.items()
+            )
             raise ConfigError(
                 f"model {model.family!r} has {has}, but the data {info.title!r} needs {needs}; add {flags}"
             )
-        if len(info.shape) == _EVENT_AXES and not encoder.repeats:
+        if len(info.shape) != _IMAGE and not encoder.repeats:
             raise ConfigError(
                 f"{info.title} brings its own time steps, so encoder {encoder.family!r} has nothing to encode; "
                 "add encoder=direct"
@@ -52,6 +75,11 @@ class ClassificationConfig(TaskConfig):
     def build(self, model: ModelConfig, encoder: EncoderConfig, info: DatasetInfo) -> "Classifier":
         self.check(model, encoder, info)
         return Classifier(self, model.build(), encoder.build(), info)
+
+
+def _size(value: Any) -> Any:
+    """One number for a square, as people write it."""
+    return value[0] if isinstance(value, tuple) and value[0] == value[1] else value
 
 
 class Classifier(Task):
@@ -65,16 +93,21 @@ class Classifier(Task):
         super().__init__(model, encoder)
         self.config = config
         self.info = info
-        self.register_buffer("mean", torch.tensor(info.mean).view(-1, 1, 1), persistent=False)
-        self.register_buffer("std", torch.tensor(info.std).view(-1, 1, 1), persistent=False)
+        # Features of a sequence lie along the width of its images.
+        axes = (1, 1, -1) if len(info.shape) == _SEQUENCE else (-1, 1, 1)
+        self.register_buffer("mean", torch.tensor(info.mean).view(axes), persistent=False)
+        self.register_buffer("std", torch.tensor(info.std).view(axes), persistent=False)
 
     def normalize(self, x: Tensor) -> Tensor:
-        """Zero mean and unit variance per channel: [..., C, H, W] → the same shape."""
+        """Zero mean and unit variance per channel, or feature of a sequence: [..., C, H, W] → the same shape."""
         return (x - self.mean) / self.std
 
     def encode(self, inputs: Tensor) -> Tensor:
-        if inputs.dim() == _EVENT_AXES + 1:
+        axes = inputs.dim() - 1
+        if axes == _EVENTS:
             return inputs.transpose(0, 1)
+        if axes == _SEQUENCE:
+            return self.normalize(inputs.unflatten(1, (-1, 1, self.config.rows)).transpose(0, 1))
         return self.encoder(inputs, self.model.config.timesteps, self.normalize)
 
     def step(self, batch: Batch) -> StepOutput:

@@ -27,7 +27,7 @@ class AugmentConfig(Config):
 
     registry: ClassVar = AUGMENTS
     axes: ClassVar[tuple[int, ...]] = (3, 4)
-    """How many axes a sample may have: 3 for images [C, H, W], 4 for event frames [T, P, H, W]."""
+    """How many axes a sample may have: 2 for sequences [T, D], 3 for images [C, H, W], 4 for event frames [T, P, H, W]."""
 
     @property
     def mirrors(self) -> bool:
@@ -42,7 +42,7 @@ class AugmentConfig(Config):
         """The changed samples.
 
         Args:
-            x: samples [B, ..., H, W]; the axes between B and H (channels, time) share their numbers.
+            x: samples [B, ..., H, W] whose axes between B and H (channels, time) share their numbers, or [B, T, D].
             drawn: what `draw` gave, cut to these samples.
         """
         raise NotImplementedError

@@ -24,7 +24,8 @@ class Several(AugmentConfig):
     @property
     def axes(self) -> tuple[int, ...]:  # type: ignore[override]
         """What all parts can change."""
-        return tuple(n for n in AugmentConfig.axes if all(n in part.axes for part in self.parts))
+        common = set.intersection(*(set(part.axes) for part in self.parts or (AugmentConfig,)))
+        return tuple(sorted(common))
 
     @property
     def mirrors(self) -> bool:
