@@ -146,7 +146,8 @@ def balanced_first(samples: Samples, limit: int | None) -> Samples:
     """
     if limit is None or limit >= len(samples):
         return samples
-    if samples.targets([0]).dim() != 1:
+    first = samples.targets([0])
+    if first.dim() != 1 or first.is_floating_point():
         return Subset(samples, torch.arange(limit))
     labels = samples.targets(torch.arange(len(samples)))
     turn = torch.empty_like(labels)

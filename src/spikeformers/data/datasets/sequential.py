@@ -9,7 +9,8 @@ from torch import Tensor
 
 from spikeformers.core.errors import ConfigError
 from spikeformers.data.base import DATASETS, DataConfig, DatasetInfo
-from spikeformers.data.datasets.mnist import FashionMNISTConfig
+from spikeformers.data.datasets.cifar import CIFAR10Config
+from spikeformers.data.datasets.mnist import FashionMNISTConfig, MNISTConfig
 from spikeformers.data.samples import Indices, Samples, Splits
 
 
@@ -19,6 +20,12 @@ from spikeformers.data.samples import Indices, Samples, Splits
         "permuted_pixels": {"permutation_seed": 0},
         "rows": {"step": "row"},
         "permuted_rows": {"step": "row", "permutation_seed": 0},
+        "sequential_mnist": {"images": MNISTConfig()},
+        "permuted_mnist": {"images": MNISTConfig(), "permutation_seed": 0},
+        "mnist_rows": {"images": MNISTConfig(), "step": "row"},
+        "sequential_cifar10": {"images": CIFAR10Config()},
+        "permuted_cifar10": {"images": CIFAR10Config(), "permutation_seed": 0},
+        "cifar10_rows": {"images": CIFAR10Config(), "step": "row"},
     },
     source="Le, Jaitly & Hinton, arXiv:1504.00941 (sequential and permuted pixels)",
 )

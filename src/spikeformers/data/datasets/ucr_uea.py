@@ -1,7 +1,6 @@
 """Problems of the UCR and UEA time series archives, in their `.ts` files."""
 
 import functools
-import importlib.util
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +52,7 @@ class UCRUEAConfig(DataConfig):
     @property
     def info(self) -> DatasetInfo:
         """The card. Classes, sizes and shape stand in the files; as long as these are not found they are empty."""
-        folder = self.find(*self._files, inside=(self.problem,), system=_bundled(self.problem))
+        folder = self.find(*self._files, inside=(self.problem,))
         train, test = [_parsed(folder / name) for name in self._files] if folder is not None else (None, None)
         channels = train.channels if train else 0
         length = self.length or (max(train.longest, test.longest) if train and test else 0)
@@ -69,8 +68,8 @@ class UCRUEAConfig(DataConfig):
             split="official train and test files; validation is cut from train with split_seed, every class in equal measure",
             layout=f"{self.problem}_TRAIN.ts and {self.problem}_TEST.ts (or both in a folder {self.problem})",
             files=(RemoteFile(f"{self.problem}.zip", f"{SITE}/{self.problem}.zip", unpack=True),),
-            hint="BasicMotions, JapaneseVowels, GunPoint, ItalyPowerDemand and a few more lie inside the package aeon "
-            "(pip install --no-deps aeon), where they are found.",
+            hint="BasicMotions, JapaneseVowels, GunPoint, ItalyPowerDemand and a few more lie inside the package aeon: "
+            "pip install --no-deps aeon, then point root to its folder datasets/data.",
             mirror=False,
             unit_range=False,
         )
@@ -80,7 +79,7 @@ class UCRUEAConfig(DataConfig):
         return f"{self.problem}_TRAIN.ts", f"{self.problem}_TEST.ts"
 
     def read(self) -> Splits:
-        folder = self.locate(*self._files, inside=(self.problem,), system=_bundled(self.problem))
+        folder = self.locate(*self._files, inside=(self.problem,))
         train, test = (_parsed(folder / name) for name in self._files)
         paths = [folder / name for name in self._files]
         if not train.classes:
@@ -135,14 +134,6 @@ class UCRUEAConfig(DataConfig):
         for name in self._files:
             cases = [rng.standard_normal((2, 10 + i % 3)) for i in range(n)]
             write_ts(root / name, self.problem, cases, [("rest", "walk", "run")[i % 3] for i in range(n)])
-
-
-def _bundled(problem: str) -> tuple[str, ...]:
-    """Where the package aeon keeps the problem, if it is installed (it is not imported)."""
-    found = importlib.util.find_spec("aeon")
-    return (
-        tuple(f"{place}/datasets/data/{problem}" for place in found.submodule_search_locations or ()) if found else ()
-    )
 
 
 def _parsed(path: Path) -> SeriesFile:
