@@ -16,8 +16,9 @@ from safetensors.torch import load_file
 
 from spikeformers import from_official
 from spikeformers.core.errors import CheckpointError, ConfigError, ShapeError
-from spikeformers.models.base import MODELS, OfficialArgs
+from spikeformers.models.base import MODELS
 from spikeformers.models.hub import create_model, export_official
+from spikeformers.models.official import OfficialArgs
 
 HERE = Path(__file__).resolve().parent.parent
 

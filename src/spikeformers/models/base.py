@@ -8,11 +8,12 @@ import torch
 from torch import Tensor, nn
 
 from spikeformers.core.config import Config
-from spikeformers.core.errors import CheckpointError, ConfigError, ShapeError, did_you_mean
+from spikeformers.core.errors import CheckpointError, ConfigError, ShapeError
 from spikeformers.core.registry import Registry
 from spikeformers.core.types import FeatureInfo
 from spikeformers.layers.checks import height_width
 from spikeformers.layers.time import repeat
+from spikeformers.models.official import OfficialArgs
 from spikeformers.neurons import NeuronConfig
 from spikeformers.neurons.lif import LIFConfig
 from spikeformers.neurons.surrogate import Sigmoid
@@ -61,7 +62,7 @@ class ModelConfig(Config):
         return {}
 
     @classmethod
-    def from_official(cls, shapes: Mapping[str, torch.Size], args: "OfficialArgs") -> Self:
+    def from_official(cls, shapes: Mapping[str, torch.Size], args: OfficialArgs) -> Self:
         """The config of an official checkpoint: sizes from tensor shapes, the rest from the official constructor's arguments."""
         raise CheckpointError(f"no official checkpoints of {cls.__name__.removesuffix('Config')} are known")
 
@@ -122,63 +123,6 @@ class SpikingModel(nn.Module):
         return logits.mean(0)
 
 
-class OfficialArgs:
-    """The arguments of an official constructor, each to be taken exactly once.
-
-    Args:
-        family: for messages.
-        given: what the caller passed.
-        parity: reproduce the official code's defects.
-        tensors: the official state dict, for the constants that some layouts keep in it.
-    """
-
-    def __init__(
-        self,
-        family: str,
-        given: Mapping[str, Any],
-        parity: bool = False,
-        tensors: Mapping[str, Tensor] | None = None,
-    ) -> None:
-        self.family = family
-        self.parity = parity
-        self._given = dict(given)
-        self._known: set[str] = set()
-        self._tensors = tensors or {}
-
-    def constant(self, name: str, default: float) -> float:
-        """A scalar that the official state dict keeps under `name`, or the default where it has none."""
-        return float(self._tensors[name]) if name in self._tensors else default
-
-    def take(self, name: str, default: Any = None, *aliases: str) -> Any:
-        """The value of an argument under its name or one of its aliases, or the default."""
-        self._known.update((name, *aliases))
-        for alias in (name, *aliases):
-            if alias in self._given:
-                default = self._given.pop(alias)
-        return default
-
-    def ignore(self, *names: str) -> None:
-        """Arguments that the official code accepts and that change nothing in it, or that the shapes already tell."""
-        self._known.update(names)
-        for name in names:
-            self._given.pop(name, None)
-
-    def image(self, height: str = "img_size_h", width: str = "img_size_w", *, default: int) -> int | tuple[int, int]:
-        """The image size from two arguments; one that is missing equals the other, or the default."""
-        found = self.take(height), self.take(width)
-        h, w = (next((int(s) for s in (side, *found) if s is not None), default) for side in found)
-        return h if h == w else (h, w)
-
-    def done(self) -> None:
-        """Refuse what is left.
-
-        Raises:
-            ConfigError: an argument that the official constructor does not have.
-        """
-        for name in self._given:
-            raise ConfigError(f"the official {self.family} has no argument {name!r}" + did_you_mean(name, self._known))
-
-
 def load_strictly(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
     """Load a state dict under our names; every tensor must find its place and its shape.
 
@@ -226,28 +170,15 @@ def from_official(
     """
     args = OfficialArgs(family, official_constructor_arguments, parity, state_dict)
     cls = MODELS.entry(family).cls
-    config = cls.from_official({n: t.shape for n, t in state_dict.items()}, args)
-    args.done()
+    try:
+        config = cls.from_official({n: t.shape for n, t in state_dict.items()}, args)
+    except ConfigError:
+        args.done()  # A misspelt argument is a likelier reason than values that do not fit together.
+        raise
+    args.done(num_classes=config.num_classes, in_channels=config.in_channels)
     model = config.build()
     wide = {t.dtype for t in state_dict.values() if t.is_floating_point()}
     if torch.float64 in wide:
         model = model.double()
     load_strictly(model, config.official_rules().to_ours(state_dict))
     return model.eval()
-
-
-def count_blocks(shapes: Mapping[str, Any], prefix: str) -> int:
-    """How many numbered parts `prefix.0`, `prefix.1`, … a state dict has."""
-    dotted = prefix + "."
-    return len({name[len(dotted) :].split(".")[0] for name in shapes if name.startswith(dotted)})
-
-
-def shape_of(shapes: Mapping[str, torch.Size], name: str) -> torch.Size:
-    """The shape of an official tensor.
-
-    Raises:
-        CheckpointError: the state dict has no such tensor, so it is not of this family.
-    """
-    if name not in shapes:
-        raise CheckpointError(f"the state dict has no tensor {name!r}, so it is not of this family's official layout")
-    return shapes[name]

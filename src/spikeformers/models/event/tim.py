@@ -16,7 +16,8 @@ from spikeformers.layers.mlp import SpikingMLP
 from spikeformers.layers.residual import ResidualBlock
 from spikeformers.layers.stem import SpikingPatchSplitting
 from spikeformers.layers.tokens import to_maps, to_tokens
-from spikeformers.models.base import MODELS, ModelConfig, OfficialArgs, SpikingModel, count_blocks, shape_of
+from spikeformers.models.base import MODELS, ModelConfig, SpikingModel
+from spikeformers.models.official import OfficialArgs, count_blocks, shape_of
 from spikeformers.weights.braincog import node_rules
 from spikeformers.weights.resize import Resize, token_pairs, token_vector
 from spikeformers.weights.rules import Rule, Rules
@@ -91,18 +92,16 @@ class TIMConfig(ModelConfig):
     def from_official(cls, shapes: Mapping[str, torch.Size], args: OfficialArgs) -> Self:
         tokens = shape_of(shapes, "block.0.attn.TIM.interactor.weight")[0]
         hidden, dim = shape_of(shapes, "block.0.mlp.fc1_conv.weight")[:2]
-        args.ignore("patch_size", "in_channels", "num_classes", "embed_dims", "embed_dim", "mlp_ratios", "mlp_ratio")
-        args.ignore("qkv_bias", "qk_scale", "drop_rate", "attn_drop_rate", "drop_path_rate", "norm_layer", "depths")
-        args.ignore("sr_ratios", "if_UCF", "event_size", "img_size_h", "img_size_w", "node", "act_func", "alpha")
-        args.ignore("layer_by_layer", "tau", "threshold", "pretrained", "pretrained_cfg", "encode_type")
+        args.ignore("img_size", "img_size_h", "img_size_w", "if_UCF", "encode_type", "layer_by_layer")
+        args.ignore("node", "tau", "threshold", "act_func", "alpha")
         return cls(
             img_size=16 * isqrt(tokens),
             in_channels=shape_of(shapes, "patch_embed.proj_conv.weight")[1],
             num_classes=shape_of(shapes, "head.weight")[0],
-            timesteps=args.take("step", 10, "T"),
+            timesteps=args.take("T", 10),
             dim=dim,
             depth=count_blocks(shapes, "block"),
-            heads=args.take("num_heads", 16),
+            heads=args.heads(16),
             mlp_ratio=hidden / dim,
             attention_scale=args.take("attn_scale", 0.25),
             alpha=args.take("TIM_alpha", 0.5, "tim_alpha"),

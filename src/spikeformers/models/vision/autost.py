@@ -16,7 +16,8 @@ from spikeformers.layers.mlp import SpikingMLP
 from spikeformers.layers.residual import ResidualBlock
 from spikeformers.layers.stem_membrane import MembranePatchSplitting
 from spikeformers.layers.tokens import to_maps, to_tokens
-from spikeformers.models.base import MODELS, ModelConfig, OfficialArgs, SpikingModel, count_blocks, shape_of
+from spikeformers.models.base import MODELS, ModelConfig, SpikingModel
+from spikeformers.models.official import OfficialArgs, count_blocks, shape_of
 from spikeformers.neurons import NeuronConfig
 from spikeformers.neurons.plif import PLIFConfig
 from spikeformers.neurons.surrogate import Sigmoid
@@ -89,9 +90,7 @@ class AutoSTConfig(ModelConfig):
             shape_of(shapes, "patch_embed.rpe_conv.weight")[0],
             shape_of(shapes, "patch_embed.proj_conv.weight")[1],
         )
-        args.ignore("patch_size", "in_channels", "num_classes", "embed_dims", "dim", "mlp_ratios", "ratios", "depths")
-        args.ignore("sr_ratios", "qkv_bias", "qk_scale", "drop_rate", "attn_drop_rate", "drop_path_rate", "norm_layer")
-        heads = args.take("num_heads", (8,) * depth, "heads")
+        heads = args.take("num_heads", (8,) * depth)
         hidden = [shape_of(shapes, f"block.{i}.mlp.fc1_linear.weight")[0] for i in range(depth)]
         return cls(
             img_size=args.image(default=32),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import isqrt
 from typing import Self
 
 import torch
@@ -13,7 +14,8 @@ from spikeformers.layers.attention.window import MaskedWindowAttention
 from spikeformers.layers.checks import check_heads, check_stride, map_size
 from spikeformers.layers.conv import ConvNorm
 from spikeformers.layers.tokens import Grid, to_maps, to_tokens
-from spikeformers.models.base import MODELS, ModelConfig, OfficialArgs, SpikingModel, count_blocks, shape_of
+from spikeformers.models.base import MODELS, ModelConfig, SpikingModel
+from spikeformers.models.official import OfficialArgs, count_blocks, shape_of
 from spikeformers.neurons import NeuronConfig
 from spikeformers.neurons.qcfs import QCFSConfig
 from spikeformers.weights.resize import Resize, keep, relative_table
@@ -98,13 +100,11 @@ class MaskedSpikingTransformerConfig(ModelConfig):
         stages = range(count_blocks(shapes, "layers"))
         blocks = [f"layers.{stage}.blocks.0" for stage in stages]
         tables = [shape_of(shapes, f"{block}.attn.relative_position_bias_table") for block in blocks]
-        args.ignore("embed_dim", "depths", "num_heads", "num_classes", "in_chans", "patch_size", "mlp_ratio")
-        args.ignore("qkv_bias", "qk_scale", "drop_rate", "attn_drop_rate", "drop_path_rate", "norm_layer", "ape")
-        args.ignore("patch_norm", "use_checkpoint", "fused_window_process", "dataset", "thr", "threshold")
-        args.ignore("window_size")
+        args.ignore("num_heads", "window_size", "ape", "patch_norm", "use_checkpoint", "fused_window_process")
+        args.ignore("dataset", "thr", "threshold")
         levels = args.take("L", 16, "t")
         return cls(
-            img_size=args.take("img_size", 224),
+            img_size=args.image(default=_side(shapes, patch=first[2])),
             in_channels=first[1],
             num_classes=shape_of(shapes, "head.weight")[0],
             neuron=QCFSConfig(levels=levels, init_threshold=2.0),
@@ -148,6 +148,12 @@ class MaskedSpikingTransformerConfig(ModelConfig):
             rules.append(Rule(f"{official}.mlp.norm{n}.{{p}}", f"{ours}.fc{n}.norm.{{p}}"))
             rules.append(_ceiling(f"{official}.mlp.fc{n}_if", f"{ours}.fc{n}.neuron"))
         return Rules(rules)
+
+
+def _side(shapes: Mapping[str, torch.Size], patch: int) -> int:
+    """The side of the square image whose shifted windows the first stage masks; 224 where it masks none."""
+    windows, pixels, _ = shapes.get("layers.0.blocks.1.attn_mask", (64, 49, 49))
+    return patch * isqrt(windows * pixels)
 
 
 def _ceiling(official: str, ours: str) -> Rule:

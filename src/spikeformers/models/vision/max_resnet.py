@@ -12,7 +12,8 @@ from spikeformers.core.types import FeatureInfo
 from spikeformers.layers.checks import check_stride
 from spikeformers.layers.conv import ConvNorm, NeuronConvNorm
 from spikeformers.layers.paths import ConvNormPool, TwoPaths
-from spikeformers.models.base import MODELS, ModelConfig, OfficialArgs, SpikingModel, count_blocks, shape_of
+from spikeformers.models.base import MODELS, ModelConfig, SpikingModel
+from spikeformers.models.official import OfficialArgs, count_blocks, shape_of
 from spikeformers.neurons import NeuronConfig
 from spikeformers.weights.rules import Rule, Rules
 from spikeformers.weights.units import conv_rules, count_numbered
@@ -61,10 +62,10 @@ class MaxResNetConfig(ModelConfig):
     @classmethod
     def from_official(cls, shapes: Mapping[str, torch.Size], args: OfficialArgs) -> Self:
         dim, in_channels = shape_of(shapes, "conv1.weight")[:2]
-        args.ignore("num_classes", "groups", "width_per_group", "replace_stride_with_dilation", "layers", "block")
-        args.ignore("pretrained", "progress")
+        args.ignore("groups", "width_per_group", "replace_stride_with_dilation", "layers", "block", "progress")
         stages = count_numbered(shapes, "layer")
         return cls(
+            img_size=args.image(default=32),
             in_channels=in_channels,
             num_classes=shape_of(shapes, "fc1.weight")[0],
             timesteps=args.take("T", 4),

@@ -19,7 +19,8 @@ from spikeformers.layers.mixer_block import TokenStage
 from spikeformers.layers.mlp_membrane import membrane_mlp
 from spikeformers.layers.paths import ConvNormPool, TwoPaths, embed_rules, membrane_stem, membrane_stem_rules
 from spikeformers.layers.residual import ResidualBlock
-from spikeformers.models.base import MODELS, ModelConfig, OfficialArgs, SpikingModel, count_blocks, shape_of
+from spikeformers.models.base import MODELS, ModelConfig, SpikingModel
+from spikeformers.models.official import OfficialArgs, count_blocks, shape_of
 from spikeformers.neurons import NeuronConfig
 from spikeformers.weights.rules import Rule, Rules
 from spikeformers.weights.units import conv_rules, count_numbered, linear_rules
@@ -81,10 +82,8 @@ class MSQKFormerConfig(ModelConfig):
         stride = 4 if "patch_embed1.rpe_conv.weight" in shapes else 1 if stages == 3 else 8
         hidden, width = shape_of(shapes, "stage1.0.mlp.fc1_conv.weight")[:2]
         dim = shape_of(shapes, "head.weight")[1]
-        args.ignore("in_channels", "num_classes", "embed_dims", "mlp_ratios", "drop_rate", "depths")
-        args.ignore("pretrained", "pretrained_cfg", "pretrained_cfg_overlay")
         return cls(
-            img_size={4: 224, 1: 32, 8: 128}[stride],
+            img_size=args.image(default={4: 224, 1: 32, 8: 128}[stride]),
             in_channels=shape_of(shapes, "patch_embed1.proj_conv.weight")[1],
             num_classes=shapes["head.weight"][0],
             timesteps=args.take("T", 4),

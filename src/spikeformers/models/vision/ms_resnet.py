@@ -11,7 +11,8 @@ from spikeformers.core.types import FeatureInfo
 from spikeformers.layers.conv import ConvNorm, NeuronConvNorm
 from spikeformers.layers.resnet import check_resnet, resnet_stages
 from spikeformers.layers.time import over_time
-from spikeformers.models.base import MODELS, ModelConfig, OfficialArgs, SpikingModel, count_blocks, shape_of
+from spikeformers.models.base import MODELS, ModelConfig, SpikingModel
+from spikeformers.models.official import OfficialArgs, count_blocks, shape_of
 from spikeformers.neurons import NeuronConfig
 from spikeformers.neurons.lif import LIFConfig
 from spikeformers.neurons.surrogate import Rectangle
@@ -69,9 +70,9 @@ class MSResNetConfig(ModelConfig):
     def from_official(cls, shapes: Mapping[str, torch.Size], args: OfficialArgs) -> Self:
         first = shape_of(shapes, "conv1.0.weight")
         deep = "conv1.3.bn.weight" in shapes
-        args.ignore("block", "num_block", "num_classes")
+        args.ignore("block", "num_block")
         return cls(
-            img_size=args.take("img_size", 224),
+            img_size=args.image(default=224),
             in_channels=first[1],
             num_classes=shape_of(shapes, "fc.weight")[0],
             timesteps=args.take("time_window", 6),

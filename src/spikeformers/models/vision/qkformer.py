@@ -19,7 +19,8 @@ from spikeformers.layers.mixer_block import TokenStage
 from spikeformers.layers.mlp import SpikingMLP
 from spikeformers.layers.paths import TwoPaths
 from spikeformers.layers.residual import ResidualBlock
-from spikeformers.models.base import MODELS, ModelConfig, OfficialArgs, SpikingModel, count_blocks, shape_of
+from spikeformers.models.base import MODELS, ModelConfig, SpikingModel
+from spikeformers.models.official import OfficialArgs, count_blocks, shape_of
 from spikeformers.neurons import NeuronConfig
 from spikeformers.weights.rules import Rule, Rules
 from spikeformers.weights.units import conv_rules, count_numbered, linear_rules
@@ -84,10 +85,7 @@ class QKFormerConfig(ModelConfig):
         fc = "fc1" if "stage1.0.mlp.fc1_conv.weight" in shapes else "mlp1"
         hidden, width = shape_of(shapes, f"stage1.0.mlp.{fc}_conv.weight")[:2]
         dim = shape_of(shapes, "head.weight")[1]
-        args.ignore("patch_size", "embed_dims", "num_classes", "in_channels", "in_chans", "depths", "mlp_ratios")
-        args.ignore("sr_ratios", "qkv_bias", "qk_scale", "drop_rate", "attn_drop_rate", "drop_path_rate", "norm_layer")
-        args.ignore("pretrained", "pretrained_cfg", "no_weight_decay")
-        heads = args.take("num_heads", max(dim // 64, 1))
+        heads = args.heads(max(dim // 64, 1))
         return cls(
             img_size=args.image(default={4: 224, 1: 32, 8: 128}[stride]),
             in_channels=shape_of(shapes, "patch_embed1.proj_conv.weight")[1],

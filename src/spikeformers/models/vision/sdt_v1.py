@@ -15,7 +15,8 @@ from spikeformers.layers.mlp_membrane import membrane_mlp
 from spikeformers.layers.residual import ResidualBlock
 from spikeformers.layers.stem_membrane import MembranePatchSplitting
 from spikeformers.layers.tokens import to_maps, to_tokens
-from spikeformers.models.base import MODELS, ModelConfig, OfficialArgs, SpikingModel, count_blocks, shape_of
+from spikeformers.models.base import MODELS, ModelConfig, SpikingModel
+from spikeformers.models.official import OfficialArgs, count_blocks, shape_of
 from spikeformers.models.vision.sdt_v1_weights import official_rules
 from spikeformers.neurons.plif import PLIFConfig
 from spikeformers.neurons.surrogate import Sigmoid
@@ -77,23 +78,20 @@ class SDTV1Config(ModelConfig):
     def from_official(cls, shapes: Mapping[str, torch.Size], args: OfficialArgs) -> Self:
         in_channels = shape_of(shapes, "patch_embed.proj_conv.weight")[1]
         hidden, dim = shape_of(shapes, "block.0.mlp.fc1_conv.weight")[:2]
-        args.ignore("patch_size", "embed_dims", "dim", "num_classes", "nc", "in_channels", "ic", "depths", "d")
-        args.ignore("mlp_ratios", "sr_ratios", "qkv_bias", "qk_scale", "drop_rate", "attn_drop_rate", "drop_path_rate")
-        args.ignore("norm_layer", "attn_mode", "get_embed", "TET", "cml", "pretrained", "pretrained_cfg")
-        side = args.take("im")
-        pools = args.take("pooling_stat", "1111", "ps")
+        args.ignore("attn_mode", "get_embed", "TET", "cml")
+        pools = args.take("pooling_stat", "1111")
         # The training script turns the pooling on for CIFAR10-DVS, not for DVS128, which alone has stages 0111.
-        pooling = args.take("dvs_mode", in_channels == 2 and pools != "0111", "dvs")
+        pooling = args.take("dvs_mode", in_channels == 2 and pools != "0111")
         learned = args.take("spike_mode", "lif") == "plif" or "head_lif.w" in shapes
         return cls(
-            img_size=args.image(default=side or (128 if in_channels == 2 else 32 if pools == "0011" else 224)),
+            img_size=args.image(default=128 if in_channels == 2 else 32 if pools == "0011" else 224),
             in_channels=in_channels,
             num_classes=shape_of(shapes, "head.weight")[0],
             timesteps=args.take("T", 10 if in_channels == 2 else 4),
             neuron=PLIFConfig(surrogate=Sigmoid(alpha=4.0)) if learned else cls.neuron,
             dim=dim,
             depth=count_blocks(shapes, "block"),
-            heads=args.take("num_heads", 8, "h"),
+            heads=args.heads(8),
             mlp_ratio=hidden / dim,
             pools=pools,
             event_pooling=bool(pooling),

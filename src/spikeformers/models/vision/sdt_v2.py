@@ -13,7 +13,8 @@ from spikeformers.layers.checks import check_heads, check_stride
 from spikeformers.layers.meta import MetaConvBlock, MetaTrunk, OnTokens, RepAttention, SDSAKind, SeparableConv
 from spikeformers.layers.mlp import SpikingMLP
 from spikeformers.layers.residual import ResidualBlock
-from spikeformers.models.base import MODELS, ModelConfig, OfficialArgs, SpikingModel, count_blocks, shape_of
+from spikeformers.models.base import MODELS, ModelConfig, SpikingModel
+from spikeformers.models.official import OfficialArgs, count_blocks, shape_of
 from spikeformers.weights import meta
 from spikeformers.weights.rules import Rule, Rules
 
@@ -75,8 +76,7 @@ class SDTV2Config(ModelConfig):
     def from_official(cls, shapes: Mapping[str, torch.Size], args: OfficialArgs) -> Self:
         names = ("downsample1_2", "downsample2", "downsample3", "downsample4")
         dims = tuple(shape_of(shapes, f"{name}.encode_conv.weight")[0] for name in names)
-        args.ignore("patch_size", "embed_dim", "num_classes", "in_channels", "depths", "mlp_ratios", "sr_ratios", "kd")
-        args.ignore("qkv_bias", "qk_scale", "drop_rate", "attn_drop_rate", "drop_path_rate", "norm_layer")
+        args.ignore("kd")
         return cls(
             img_size=args.image(default=224),
             in_channels=shape_of(shapes, "downsample1_1.encode_conv.weight")[1],
@@ -84,7 +84,7 @@ class SDTV2Config(ModelConfig):
             timesteps=args.take("T", 1),
             dims=dims,
             depths=(count_blocks(shapes, "block3"), count_blocks(shapes, "block4")),
-            heads=args.take("num_heads", 8),
+            heads=args.heads(8),
             mlp_ratio=shape_of(shapes, "block3.0.mlp.fc1_conv.weight")[0] / dims[2],
             distillation_head="head_kd.weight" in shapes,
         )

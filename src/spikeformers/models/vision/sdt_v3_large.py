@@ -15,7 +15,8 @@ from spikeformers.layers.conv import ConvNorm, LinearNorm, NeuronConvNorm
 from spikeformers.layers.conv_mlp import ConvMLP
 from spikeformers.layers.mlp import SpikingMLP
 from spikeformers.layers.tokens import merge_heads, split_heads, to_maps, to_tokens
-from spikeformers.models.base import MODELS, ModelConfig, OfficialArgs, SpikingModel, count_blocks, shape_of
+from spikeformers.models.base import MODELS, ModelConfig, SpikingModel
+from spikeformers.models.official import OfficialArgs, count_blocks, shape_of
 from spikeformers.neurons import NeuronConfig
 from spikeformers.neurons.multispike import MultiSpikeConfig
 from spikeformers.weights import meta
@@ -92,9 +93,7 @@ class SDTV3LargeConfig(ModelConfig):
     def from_official(cls, shapes: Mapping[str, torch.Size], args: OfficialArgs) -> Self:
         names = ("downsample1_2", "downsample2", "downsample3")
         dims = tuple(shape_of(shapes, f"{name}.encode_conv.weight")[0] for name in names)
-        args.ignore("patch_size", "embed_dim", "num_classes", "nb_classes", "in_channels", "depths", "mlp_ratios", "kd")
-        args.ignore("qkv_bias", "qk_scale", "drop_rate", "attn_drop_rate", "drop_path_rate", "norm_layer", "sr_ratios")
-        args.ignore("choice", "mlp_ratio")
+        args.ignore("nb_classes", "kd", "choice")
         return cls(
             img_size=args.image(default=224),
             in_channels=shape_of(shapes, "downsample1_1.encode_conv.weight")[1],
@@ -102,7 +101,7 @@ class SDTV3LargeConfig(ModelConfig):
             timesteps=args.take("T", 1),
             dims=dims,
             depth=count_blocks(shapes, "block3"),
-            heads=args.take("num_heads", 8),
+            heads=args.heads(8),
             mlp_ratio=shape_of(shapes, "block3.0.mlp.fc1_conv.weight")[0] / dims[2],
             pre_mixing="block3.0.rep_conv.conv1.0.weight" in shapes,
             distillation_head="head_kd.weight" in shapes,

@@ -17,7 +17,8 @@ from spikeformers.layers.residual import ResidualBlock
 from spikeformers.layers.stem import SpikingPatchSplitting
 from spikeformers.layers.stem_membrane import BinaryTokenizer, MembranePatchSplitting
 from spikeformers.layers.tokens import to_maps, to_tokens
-from spikeformers.models.base import MODELS, ModelConfig, OfficialArgs, SpikingModel, count_blocks, shape_of
+from spikeformers.models.base import MODELS, ModelConfig, SpikingModel
+from spikeformers.models.official import OfficialArgs, count_blocks, shape_of
 from spikeformers.weights.braincog import node_rules
 from spikeformers.weights.rules import Rule, Rules
 from spikeformers.weights.units import conv_rules, linear_rules
@@ -108,17 +109,14 @@ class SEMMConfig(ModelConfig):
         cifar = "block.0.attn.k_linear.weight" in shapes
         kind = "linear" if cifar else "conv"
         expert_dim, dim = shape_of(shapes, f"block.0.attn.k_{kind}.weight")[:2]
-        args.ignore("patch_size", "in_channels", "num_classes", "embed_dim", "embed_dims", "num_heads", "mlp_ratio")
-        args.ignore("mlp_ratios", "mlp_drop", "attn_drop", "embed_layer", "attn_layer", "depths", "node", "tau")
-        args.ignore("threshold", "act_func", "alpha", "layer_by_layer", "encode_type", "sequence_length", "expert_mode")
-        args.ignore("expert_dim", "num_expert", "qkv_bias", "qk_scale", "drop_rate", "attn_drop_rate", "sr_ratios")
-        args.ignore("drop_path_rate", "norm_layer", "pretrained", "pretrained_cfg")
-        side = args.take("img_size", 32 if cifar else 224)
+        args.ignore("num_heads", "expert_dim", "num_expert", "expert_mode", "mlp_drop", "attn_drop", "embed_layer")
+        args.ignore("attn_layer", "layer_by_layer", "encode_type", "sequence_length")
+        args.ignore("node", "tau", "threshold", "act_func", "alpha")
         return cls(
-            img_size=args.image(default=side),
+            img_size=args.image(default=32 if cifar else 224),
             in_channels=shape_of(shapes, "patch_embed.proj_conv.weight")[1],
             num_classes=shape_of(shapes, "head.weight")[0],
-            timesteps=args.take("step", 4, "T"),
+            timesteps=args.take("T", 4),
             dim=dim,
             depth=count_blocks(shapes, "block"),
             experts=shape_of(shapes, "block.0.attn.router1.weight")[0],

@@ -20,7 +20,8 @@ from spikeformers.layers.mlp import SpikingMLP
 from spikeformers.layers.residual import ResidualBlock
 from spikeformers.layers.time import repeat
 from spikeformers.layers.tokens import to_maps, to_tokens
-from spikeformers.models.base import MODELS, ModelConfig, OfficialArgs, SpikingModel, count_blocks, shape_of
+from spikeformers.models.base import MODELS, ModelConfig, SpikingModel
+from spikeformers.models.official import OfficialArgs, count_blocks, shape_of
 from spikeformers.neurons import NeuronConfig
 from spikeformers.weights.rules import Rule, Rules
 from spikeformers.weights.units import conv_rules, linear_rules
@@ -100,15 +101,12 @@ class SGLFormerConfig(ModelConfig):
     def from_official(cls, shapes: Mapping[str, torch.Size], args: OfficialArgs) -> Self:
         imagenet = "patch_embed.proj_conv.weight" in shapes
         if imagenet:
-            first, heads = shape_of(shapes, "patch_embed.proj_conv.weight"), 8
+            first = shape_of(shapes, "patch_embed.proj_conv.weight")
             dim, hidden = shapes["head.weight"][1], shapes["localblock.0.local2_MLP.mlp1.conv1x1.weight"][0]
         else:
-            first, heads = shape_of(shapes, "stem.conv.conv3x3.weight"), 16
+            first = shape_of(shapes, "stem.conv.conv3x3.weight")
             dim, hidden = shapes["head.weight"][1], shapes["blocks.0.mlp1.mlp1.conv1x1.weight"][0]
         events = first[1] == 2
-        args.ignore("patch_size", "embed_dims", "num_classes", "in_channels", "depths", "mlp_ratios", "sr_ratios")
-        args.ignore("qkv_bias", "qk_scale", "drop_rate", "attn_drop_rate", "drop_path_rate", "norm_layer")
-        args.ignore("pretrained_cfg", "pretrained")
         # The two ImageNet layouts have equal tensors; they are told apart by the official class, given as `model`.
         late = imagenet and args.take("model", "sglformer_ima") == "sglformer_ima2"
         steps = args.take("T", 4)
@@ -120,7 +118,7 @@ class SGLFormerConfig(ModelConfig):
             dim=dim,
             stages=1 if imagenet else count_blocks(shapes, "blocks"),
             depth=count_blocks(shapes, "blocks") if imagenet else 2,
-            heads=args.take("num_heads", heads),
+            heads=args.heads(max(dim // 64, 1) if imagenet else 16),
             mlp_ratio=hidden / dim,
             pools=("01111" if late else "11110") if imagenet else "01111" if events else "00011",
             stem_divisor=8 if imagenet else 6,

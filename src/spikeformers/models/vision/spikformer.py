@@ -15,7 +15,8 @@ from spikeformers.layers.mlp import SpikingMLP
 from spikeformers.layers.residual import ResidualBlock
 from spikeformers.layers.stem import SpikingPatchSplitting
 from spikeformers.layers.tokens import to_maps, to_tokens
-from spikeformers.models.base import MODELS, ModelConfig, OfficialArgs, SpikingModel, count_blocks, shape_of
+from spikeformers.models.base import MODELS, ModelConfig, SpikingModel
+from spikeformers.models.official import OfficialArgs, count_blocks, shape_of
 from spikeformers.weights.rules import Rule, Rules
 
 _CIFAR = {"img_size": 32, "num_classes": 10, "pools": "0011", "qkv_bias": True}
@@ -81,17 +82,15 @@ class SpikformerConfig(ModelConfig):
             shape_of(shapes, "patch_embed.proj_conv3.weight")[0],
             shapes["patch_embed.proj_conv.weight"][1],
         )
-        args.ignore("patch_size", "embed_dims", "num_classes", "in_channels", "depths", "mlp_ratios", "sr_ratios")
-        args.ignore("qkv_bias", "qk_scale", "drop_rate", "attn_drop_rate", "drop_path_rate", "norm_layer")
         hidden = next(s[0] for n, s in shapes.items() if n.startswith("block.0.mlp.fc1_") and n.endswith("weight"))
         return cls(
-            img_size=args.image(default=128 if linear or events else 224),
+            img_size=args.image(default=32 if linear else 128 if events else 224),
             in_channels=in_channels,
             num_classes=shape_of(shapes, "head.weight")[0],
             timesteps=args.take("T", 16 if events else 4),
             dim=dim,
             depth=count_blocks(shapes, "block"),
-            heads=args.take("num_heads", 16 if events else 12 if linear else 8),
+            heads=args.heads(16 if events else 12 if linear else 8),
             mlp_ratio=hidden / dim,
             pools="0011" if linear else "1111",
             qkv_bias=linear,

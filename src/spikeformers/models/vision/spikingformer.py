@@ -14,7 +14,8 @@ from spikeformers.layers.mlp import SpikingMLP
 from spikeformers.layers.residual import ResidualBlock
 from spikeformers.layers.stem_membrane import BinaryTokenizer
 from spikeformers.layers.tokens import to_maps, to_tokens
-from spikeformers.models.base import MODELS, ModelConfig, OfficialArgs, SpikingModel, count_blocks, shape_of
+from spikeformers.models.base import MODELS, ModelConfig, SpikingModel
+from spikeformers.models.official import OfficialArgs, count_blocks, shape_of
 from spikeformers.neurons.lif import LIFConfig
 from spikeformers.neurons.surrogate import Sigmoid
 from spikeformers.weights.rules import Rule, Rules
@@ -76,9 +77,6 @@ class SpikingformerConfig(ModelConfig):
         first = shape_of(shapes, "patch_embed.block0_conv.weight" if cifar else "patch_embed.proj_conv.weight")
         events = first[1] == 2
         hidden, dim = shape_of(shapes, "block.0.mlp.mlp1_conv.weight")[:2]
-        args.ignore("patch_size", "embed_dims", "num_classes", "in_channels", "depths", "mlp_ratios", "sr_ratios")
-        args.ignore("qkv_bias", "qk_scale", "drop_rate", "attn_drop_rate", "drop_path_rate", "norm_layer")
-        args.ignore("pretrained", "pretrained_cfg")
         return cls(
             img_size=args.image(default=32 if cifar else 128 if events else 224),
             in_channels=first[1],
@@ -87,7 +85,7 @@ class SpikingformerConfig(ModelConfig):
             neuron=_EVENT_NEURON if events else cls.neuron,
             dim=dim,
             depth=count_blocks(shapes, "block"),
-            heads=args.take("num_heads", 16 if events else 12 if dim == 384 and cifar else 8),
+            heads=args.heads(16 if events else 12 if dim == 384 and cifar else 8),
             mlp_ratio=hidden / dim,
             pools="0011" if cifar else "1111",
         )

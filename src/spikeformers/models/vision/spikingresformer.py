@@ -14,7 +14,8 @@ from spikeformers.layers.checks import check_heads, check_stride, map_size
 from spikeformers.layers.conv import ConvNorm, NeuronConvNorm, max_pool
 from spikeformers.layers.residual import ResidualBlock
 from spikeformers.layers.time import over_time
-from spikeformers.models.base import MODELS, ModelConfig, OfficialArgs, SpikingModel, shape_of
+from spikeformers.models.base import MODELS, ModelConfig, SpikingModel
+from spikeformers.models.official import OfficialArgs, shape_of
 from spikeformers.neurons import NeuronConfig
 from spikeformers.neurons.lif import LIFConfig
 from spikeformers.neurons.plif import PLIFConfig
@@ -113,13 +114,12 @@ class SpikingResformerConfig(ModelConfig):
         convs = [shapes[f"{names[0]}.W.weight"] for names in found]
         stage, number = found[0][0].rsplit(".", 1)
         inner = shape_of(shapes, f"{stage}.{int(number) + 1}.conv.0.1.weight")
-        args.ignore("layers", "planes", "num_heads", "patch_sizes", "num_classes", "in_channels", "group_size")
-        args.ignore("prologue", "activation", "pretrained")
+        args.ignore("layers", "planes", "num_heads", "patch_sizes", "group_size", "prologue", "activation")
         learned = any(n.endswith("activation_in.w") for n in shapes)
         surrogate = ATan(alpha=2.0)
         plain = first[2] == 3
         return cls(
-            img_size=args.take("img_size", 224),
+            img_size=args.image(default=224 if not plain else 64 if learned else 32),
             in_channels=first[1],
             num_classes=shape_of(shapes, "classifier.weight")[0],
             timesteps=args.take("T", 4),

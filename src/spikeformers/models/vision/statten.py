@@ -16,7 +16,8 @@ from spikeformers.layers.mlp_membrane import membrane_mlp
 from spikeformers.layers.residual import ResidualBlock
 from spikeformers.layers.stem_membrane import MembranePatchSplitting
 from spikeformers.layers.tokens import to_maps, to_tokens
-from spikeformers.models.base import MODELS, ModelConfig, OfficialArgs, SpikingModel, count_blocks, shape_of
+from spikeformers.models.base import MODELS, ModelConfig, SpikingModel
+from spikeformers.models.official import OfficialArgs, count_blocks, shape_of
 from spikeformers.models.vision.sdt_v1_weights import official_rules
 from spikeformers.weights.rules import Rules
 
@@ -83,29 +84,26 @@ class STAttenConfig(ModelConfig):
         in_channels = shape_of(shapes, "patch_embed.proj_conv.weight")[1]
         hidden, dim = shape_of(shapes, "block.0.mlp.fc1_conv.weight")[:2]
         events = in_channels == 2
-        args.ignore("patch_size", "embed_dims", "dim", "num_classes", "nc", "in_channels", "ic", "depths", "d")
-        args.ignore("mlp_ratios", "sr_ratios", "qkv_bias", "qk_scale", "drop_rate", "attn_drop_rate", "drop_path_rate")
-        args.ignore("norm_layer", "attn_mode", "TET", "spike_mode", "pretrained", "pretrained_cfg")
+        args.ignore("attn_mode", "TET", "spike_mode")
         mode = args.take("attention_mode", "STAtten")
         if mode != "STAtten":
             raise ConfigError(
                 f"attention_mode={mode!r} is another model: load it as family 'sdt_v1' if it is 'SDT'; "
                 "family 'statten' takes 'STAtten'"
             )
-        side = args.take("im")
-        pools = args.take("pooling_stat", "1111", "ps")
+        pools = args.take("pooling_stat", "1111")
         return cls(
-            img_size=args.image(default=side or (128 if events else 32 if pools == "0011" else 224)),
+            img_size=args.image(default=128 if events else 32 if pools == "0011" else 224),
             in_channels=in_channels,
             num_classes=shape_of(shapes, "head.weight")[0],
             timesteps=args.take("T", 16 if events else 4),
             dim=dim,
             depth=count_blocks(shapes, "block"),
-            heads=args.take("num_heads", 8, "h"),
+            heads=args.heads(8),
             mlp_ratio=hidden / dim,
             pools=pools,
-            chunk=args.take("chunk_size", 2, "ch"),
-            event_pooling=bool(args.take("dvs_mode", events, "dvs")),
+            chunk=args.take("chunk_size", 2),
+            event_pooling=bool(args.take("dvs_mode", events)),
         )
 
     def official_rules(self) -> Rules:

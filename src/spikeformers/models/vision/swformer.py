@@ -14,7 +14,8 @@ from spikeformers.layers.checks import check_stride, map_size
 from spikeformers.layers.conv_mlp import ConvMLP
 from spikeformers.layers.residual import ResidualBlock
 from spikeformers.layers.stem_membrane import MembranePatchSplitting
-from spikeformers.models.base import MODELS, ModelConfig, OfficialArgs, SpikingModel, count_blocks, shape_of
+from spikeformers.models.base import MODELS, ModelConfig, SpikingModel
+from spikeformers.models.official import OfficialArgs, count_blocks, shape_of
 from spikeformers.neurons import NeuronConfig
 from spikeformers.neurons.surrogate import Sigmoid
 from spikeformers.neurons.ternary import TernaryConfig
@@ -101,14 +102,12 @@ class SWformerConfig(ModelConfig):
         weight = shape_of(shapes, f"block.0.{'attn' if imagenet else 'mixer'}.haar_weight")
         dim, in_channels = shapes["patch_embed.proj_conv3.weight"][0], shapes["patch_embed.proj_conv.weight"][1]
         events = in_channels == 2 and not imagenet
-        args.ignore("patch_size", "embed_dims", "num_classes", "in_channels", "depths", "mlp_ratios", "drop_rate")
         args.ignore("FL_blocks")
         threshold = 1.0
         hidden = shapes["block.0.mlp.fc1_conv.weight"][0]
         if imagenet and hidden == dim:
             raise CheckpointError("mlp_ratios=1 gives another MLP in the official code, which is not covered here")
         if imagenet:
-            args.ignore("drop_path_rate")
             threshold = float(args.take("haar_vth", 1.0))
         return cls(
             img_size=args.image(default=128 if events else 256 if imagenet else 32),

@@ -1,0 +1,59 @@
+"""Arguments of official constructors: spellings, sizes that shapes tell, and what is refused."""
+
+from typing import Any
+
+import pytest
+import torch
+
+from spikeformers import create_model, from_official
+from spikeformers.core.errors import ConfigError
+from spikeformers.models.hub import export_official
+from spikeformers.models.official import OfficialArgs
+
+
+@pytest.mark.parametrize(
+    ("given", "size"),
+    [
+        ({}, 224),
+        ({"img_size": 32}, 32),
+        ({"im": 32}, 32),
+        ({"event_size": 48}, 48),
+        ({"img_size_h": 32}, 32),
+        ({"img_size": 32, "img_size_w": 48}, (32, 48)),
+        ({"img_size": [32, 48]}, (32, 48)),
+        ({"img_size_h": 32, "img_size_w": 48}, (32, 48)),
+    ],
+)
+def test_the_image_size_is_read_from_whatever_says_it(given: dict[str, Any], size: int | tuple[int, int]) -> None:
+    args = OfficialArgs("spikformer", given)
+    assert args.image(default=224) == size
+    args.done()
+
+
+def test_heads_may_be_given_per_stage_only_if_they_are_equal() -> None:
+    assert OfficialArgs("sdt_v1", {"h": 4}).heads(8) == 4
+    assert OfficialArgs("sdt_v1", {"num_heads": [4, 4]}).heads(8) == 4
+    with pytest.raises(ConfigError, match=r"num_heads=\[4, 8\] of sdt_v1 must be one number"):
+        OfficialArgs("sdt_v1", {"num_heads": [4, 8]}).heads(8)
+
+
+@pytest.mark.parametrize("spelling", ["long", "short"])
+def test_every_spelling_of_an_argument_gives_the_same_model(spelling: str) -> None:
+    torch.manual_seed(0)
+    model = create_model("sdt_v1_tiny").eval()
+    state = export_official(model)
+    long: dict[str, Any] = {"img_size_h": 32, "img_size_w": 32, "in_channels": 2, "num_classes": 10, "embed_dims": 64}
+    long |= {"num_heads": 8, "depths": 1, "pooling_stat": "1111", "dvs_mode": True, "T": 4, "norm_layer": None}
+    short = {"im": 32, "ic": 2, "nc": 10, "dim": 64, "h": 8, "d": 1, "ps": "1111", "dvs": True, "step": 4}
+    read = from_official("sdt_v1", state, **(long if spelling == "long" else short))
+    assert read.config == model.config
+
+
+def test_sizes_that_contradict_the_shapes_are_refused() -> None:
+    state = export_official(create_model("spikformer_tiny"))
+    with pytest.raises(
+        ConfigError, match="num_classes contradicts the state dict of this spikformer, whose shapes say 10"
+    ):
+        from_official("spikformer", state, num_heads=4, num_classes=100)
+    with pytest.raises(ConfigError, match="no argument 'num_head'; did you mean 'num_heads'"):
+        from_official("spikformer", state, num_head=4)
