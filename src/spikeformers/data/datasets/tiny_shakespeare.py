@@ -9,7 +9,8 @@ from torch import Tensor
 from spikeformers.core.errors import ConfigError, DataError
 from spikeformers.data.base import DATASETS, DataConfig, DatasetInfo
 from spikeformers.data.download import RemoteFile
-from spikeformers.data.samples import Indices, Samples, Splits, as_indices
+from spikeformers.data.samples import Splits
+from spikeformers.data.text.passages import Passages
 
 FILE = "input.txt|tinyshakespeare.txt|tiny-shakespeare.txt"
 ALPHABET = "\n !$&',-.3:;?ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -84,28 +85,6 @@ class TinyShakespeareConfig(DataConfig):
         generator = torch.Generator().manual_seed(0)
         draw = torch.randint(len(ALPHABET), (max(count, 64 * self.length),), generator=generator).tolist()
         (root / FILE.split("|")[0]).write_text("".join(ALPHABET[i] for i in draw), encoding="ascii", newline="")
-
-
-class Passages(Samples):
-    """Pieces of one text [n, L] and, as targets [n, L], the characters that follow each of theirs."""
-
-    def __init__(self, tokens: Tensor, starts: Tensor, length: int, origin: str) -> None:
-        self._tokens, self._starts, self._length, self._origin = tokens, starts, length, origin
-
-    def __len__(self) -> int:
-        return len(self._starts)
-
-    def inputs(self, indices: Indices) -> Tensor:
-        return self._tokens[self._places(indices)].long()
-
-    def targets(self, indices: Indices) -> Tensor:
-        return self._tokens[self._places(indices) + 1].long()
-
-    def name(self, index: int) -> str:
-        return f"{self._origin}#{int(self._starts[index])}"
-
-    def _places(self, indices: Indices) -> Tensor:
-        return self._starts[as_indices(indices)][:, None] + torch.arange(self._length)
 
 
 def tokenize(text: bytes, path: Path) -> Tensor:
