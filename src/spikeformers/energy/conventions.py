@@ -109,7 +109,7 @@ def _lemaire(rows: list[Row], steps: int, samples: int) -> float:
 CONVENTIONS = (
     Convention(
         "spikeformers",
-        "this report: what each operand really is; integer spikes count by value; borders exact; neurons, pools and "
+        "this report: what each operand really is; integer spikes count by value, or as MAC where that is cheaper; borders exact; neurons, pools and "
         "residual sums charged; arithmetic only, fp32 at 45 nm",
         _ours,
     ),

@@ -17,7 +17,7 @@ from spikeformers.energy.hardware import PriceTable
 from spikeformers.energy.hardware import prices as price_table
 from spikeformers.energy.meter import Meter, spread
 from spikeformers.energy.neurobench import neurobench, static_metrics
-from spikeformers.energy.pricing import missing, price, row_mj
+from spikeformers.energy.pricing import missing, multiplied, price, row_mj
 from spikeformers.energy.rows import SYNAPTIC
 from spikeformers.energy.variants import Variant, analog, equal_bits, flips, sensitivity, spiking
 
@@ -80,6 +80,7 @@ class Assessment:
                     "rate": row.rate,
                     "active": row.active,
                     "spike_driven": row.spike_driven,
+                    "charged_as_macs": row.macs > 0 or multiplied(row, self.prices),
                     "snn_mj": row_mj(row, self.prices) / samples,
                     "ann_mj": row_mj(twin, self.prices) / self.twin.samples if twin and self.twin else None,
                 }
@@ -132,6 +133,12 @@ class Assessment:
     def flags(self) -> list[str]:
         """What a reader must know before trusting the numbers."""
         flags = self.meter.flags()
+        for row in self.meter.rows():
+            if multiplied(row, self.prices):
+                flags.append(
+                    f"{row.path}: its inputs are up to {row.levels} unit spikes each; a dense pass of multiply-accumulates is "
+                    "cheaper than adding them one by one, and is charged"
+                )
         for name, value in missing(self.meter.rows(), self.prices).items():
             flags.append(
                 f"no price for {name!r} in table {self.prices.name!r}: "
@@ -151,7 +158,7 @@ class Assessment:
             *self.prices.notes,
             f"T={self.meter.steps}; mean over {self.meter.samples} samples in {len(self.meter.passes)} batches",
             "a pooled mean of spikes is as many spikes as went into it; its factor belongs to the weights",
-            "a spike of value n is n accumulates; zero inputs and taps on padding cost nothing for spikes",
+            "a spike of value n is n accumulates, unless a dense pass of multiply-accumulates is cheaper for the layer; zero inputs and taps on padding cost nothing for spikes",
             "two weighted layers without a neuron between them make the second one analog: fold them first if they can be",
             "multiply-accumulates of analog layers include taps on padding, as for the dense network",
             *(f"{path} sees the same input at every step: computed once" for path in cached),
