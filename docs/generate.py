@@ -59,17 +59,25 @@ def fields_table(cls: type[Config]) -> str:
     return "\n".join(rows) if len(rows) > 2 else "No fields."
 
 
-def component(entry: Entry[Config]) -> str:
-    """One family: what it is, its equation, its fields, its source."""
+def component(entry: Entry[Config], more: Callable[[type[Config]], str] | None = None) -> str:
+    """One family: what it is, its equation, its fields, its source, and what `more` has to say of it."""
     doc = (inspect.getdoc(entry.cls) or "").strip()
     source = f"\n\nSource: {entry.source}." if entry.source else ""
-    return f"## `{entry.name}`\n\n{doc}{source}\n\n{fields_table(entry.cls)}\n"
+    told = f"\n\n{more(entry.cls)}" if more else ""
+    return f"## `{entry.name}`\n\n{doc}{source}{told}\n\n{fields_table(entry.cls)}\n"
 
 
-def components(registry: Registry[Config], title: str, intro: str) -> str:
+def components(
+    registry: Registry[Config], title: str, intro: str, more: Callable[[type[Config]], str] | None = None
+) -> str:
     """A page with a section for every family of a registry."""
     families = [entry for entry in registry if entry.name == entry.family]
-    return f"{NOTE}# {title}\n\n{intro}\n\n" + "\n".join(component(entry) for entry in families)
+    return f"{NOTE}# {title}\n\n{intro}\n\n" + "\n".join(component(entry, more) for entry in families)
+
+
+def nir_line(cls: type[Config]) -> str:
+    """The node of a neuron in NIR, as its mapping says."""
+    return f"NIR: {' '.join((inspect.getdoc(cls.to_nir) or '').split('Args:')[0].split())}"  # type: ignore[attr-defined]
 
 
 def models() -> str:
@@ -116,7 +124,7 @@ def neurons() -> str:
         "Every neuron given by equations runs as the eager reference and as fused kernels derived from the same lines. "
         "`spikeformers.neurons.LIF(tau=2.0)` builds a module; `model.neuron=plif` on the command line swaps one in."
     )
-    return components(NEURONS, "Neurons", intro)
+    return components(NEURONS, "Neurons", intro, nir_line)
 
 
 def surrogates() -> str:

@@ -24,6 +24,10 @@ class CheckpointError(SpikeformersError, ValueError):
     """A checkpoint or state dict cannot be read or does not fit the model."""
 
 
+class ExportError(SpikeformersError, ValueError):
+    """A model cannot be written in an interchange format, or what a file holds cannot run here."""
+
+
 class BackendError(SpikeformersError, RuntimeError):
     """A kernel backend that was asked for by name cannot run here."""
 

@@ -15,9 +15,10 @@ from torch import Tensor, nn
 
 from spikeformers.core.carry import State, Stateful, check_state
 from spikeformers.core.config import Config
-from spikeformers.core.errors import ConfigError, ShapeError
+from spikeformers.core.errors import ConfigError, ExportError, ShapeError
 from spikeformers.core.registry import Registry
 from spikeformers.kernels.scan import Definition, register_definition, scan
+from spikeformers.neurons.nir import Primitive
 from spikeformers.neurons.surrogate import SurrogateConfig
 
 NEURONS: Registry["NeuronConfig"] = Registry("neuron", "spikeformers.neurons")
@@ -45,6 +46,18 @@ class NeuronConfig(Config):
         if not any(f.name == "v_threshold" for f in fields(self)):
             return self
         return self.but(v_threshold=self.v_threshold * factor)  # type: ignore[attr-defined]
+
+    def to_nir(self, learned: Mapping[str, Tensor], dt: float) -> Primitive:
+        """None: no primitive of NIR has these equations.
+
+        Args:
+            learned: parameters of the module, by name; scalars or one value per channel.
+            dt: length of a step in seconds.
+
+        Raises:
+            ExportError: NIR has no such neuron; says why.
+        """
+        raise ExportError("no primitive of NIR has its equations")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from torch import Tensor
+
+from spikeformers.neurons import nir
 from spikeformers.neurons.base import NEURONS, ScanConfig
 from spikeformers.neurons.equations import check_fraction, check_positive, reset
 from spikeformers.neurons.surrogate import ATan, SurrogateConfig
@@ -48,3 +51,14 @@ class CubaLIFConfig(ScanConfig):
         h = v * self.decay + current
         y = ops.spike(h - self.v_threshold, self.strict)
         return y, {"v": reset(ops, h, y, self.v_threshold, self.v_reset, self.detach_reset), "i": current}
+
+    def to_nir(self, learned: Mapping[str, Tensor], dt: float) -> nir.Primitive:
+        """`CubaLIF` with tau_syn = dt/(1-α), tau_mem = dt/(1-β), w_in = 1/(1-α), r = 1/(1-β); hard reset only."""
+        return nir.cuba_lif(
+            self.decay_synapse,
+            self.decay,
+            v_threshold=self.v_threshold,
+            v_reset=self.v_reset,
+            strict=self.strict,
+            dt=dt,
+        )

@@ -4,6 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from torch import Tensor
+
+from spikeformers.core.errors import ExportError
+from spikeformers.neurons import nir
 from spikeformers.neurons.base import NEURONS, ScanConfig
 from spikeformers.neurons.equations import after_spike, check_fraction, check_positive
 from spikeformers.neurons.surrogate import Rectangle, SurrogateConfig
@@ -71,3 +75,15 @@ class DecayLIFConfig(ScanConfig):
 
     def _decayed(self, v: Any) -> Any:
         return v * self.decay + self.bias if self.bias else v * self.decay
+
+    def to_nir(self, learned: Mapping[str, Tensor], dt: float) -> nir.Primitive:
+        """`LIF` with tau = dt/(1-d), r = 1/(1-d), v_leak = b/(1-d), or `IF` for d = 1; hard reset and `init_v` 0 only."""
+        if self.reset != "hard":
+            raise ExportError(f"NIR resets to a potential; reset={self.reset!r} has no node")
+        if self.init_v:
+            raise ExportError(f"NIR has no initial potential; init_v={self.init_v} has no place in it")
+        if self.decay_after_fire and self.bias:
+            raise ExportError(
+                "decay_after_fire with a bias leaves the first step without the bias; no node of NIR does"
+            )
+        return nir.undamped(self.decay, self.bias, v_threshold=self.v_threshold, v_reset=0.0, strict=self.strict, dt=dt)

@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from torch import Tensor
+
+from spikeformers.neurons import nir
 from spikeformers.neurons.base import NEURONS, ScanConfig
 from spikeformers.neurons.equations import reset
 from spikeformers.neurons.surrogate import ATan, SurrogateConfig
@@ -33,3 +36,7 @@ class IFConfig(ScanConfig):
         h = v + x
         y = ops.spike(h - self.v_threshold)
         return y, {"v": reset(ops, h, y, self.v_threshold, self.v_reset, self.detach_reset)}
+
+    def to_nir(self, learned: Mapping[str, Tensor], dt: float) -> nir.Primitive:
+        """`IF` with r = 1/dt; hard reset only."""
+        return nir.integrator(v_threshold=self.v_threshold, v_reset=self.v_reset, dt=dt)

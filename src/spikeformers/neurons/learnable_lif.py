@@ -4,7 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from spikeformers.core.errors import ConfigError
+import torch
+from torch import Tensor
+
+from spikeformers.core.errors import ConfigError, ExportError
+from spikeformers.neurons import nir
 from spikeformers.neurons.base import NEURONS, ScanConfig
 from spikeformers.neurons.equations import check_positive, logit
 from spikeformers.neurons.surrogate import SurrogateConfig, Triangle
@@ -84,3 +88,18 @@ class LearnableLIFConfig(ScanConfig):
         y = ops.spike(h / threshold - 1.0 if self.normalize else h - threshold, self.strict)
         s = ops.detach(y) if self.detach_reset else y
         return y, {"v": h - s * threshold if self.reset == "soft" else (1.0 - s) * h + s * v_reset}
+
+    def to_nir(self, learned: Mapping[str, Tensor], dt: float) -> nir.Primitive:
+        """`LIF` with tau = dt/(1-σ(w)), r = 1/(1-σ(w)), v_leak = b/(1-σ(w)); hard reset only."""
+        if self.reset == "soft":
+            raise ExportError("NIR resets to a potential; reset='soft' has no node")
+        if self.learn_reset:
+            raise ExportError("a learned reset potential is not where the neuron starts; NIR has no initial potential")
+        return nir.undamped(
+            torch.sigmoid(learned["w"]) if self.learn_decay else self.init_decay,
+            learned.get("bias", 0.0),
+            v_threshold=learned.get("threshold", self.v_threshold),
+            v_reset=self.v_reset,
+            strict=self.strict,
+            dt=dt,
+        )

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from torch import Tensor
+
 from spikeformers.core.errors import ConfigError
+from spikeformers.neurons import nir
 from spikeformers.neurons.base import NEURONS, ScanConfig
 from spikeformers.neurons.equations import check_positive, leak, reset
 from spikeformers.neurons.surrogate import ATan, SurrogateConfig
@@ -59,3 +62,8 @@ class LearnedWidthLIFConfig(ScanConfig):
         # the difference is exactly 0 forward, and carries the gradient backward
         y = ops.spike(ops.detach(u)) + (smooth - ops.detach(smooth))
         return y, {"v": reset(ops, h, y, self.v_threshold, self.v_reset, self.detach_reset)}
+
+    def to_nir(self, learned: Mapping[str, Tensor], dt: float) -> nir.Primitive:
+        """`LIF` with tau = tau·dt, v_leak = v_reset, r = 1 (tau where the input is not damped); hard reset only."""
+        rest, threshold, damped = self.v_reset, self.v_threshold, self.decay_input
+        return nir.leaky(1.0 / self.tau, v_threshold=threshold, v_reset=rest, decay_input=damped, dt=dt)

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from torch import Tensor
+
 from spikeformers.core.errors import ConfigError
+from spikeformers.neurons import nir
 from spikeformers.neurons.base import NEURONS, ScanConfig
 from spikeformers.neurons.equations import reset
 from spikeformers.neurons.surrogate import ATan, SurrogateConfig
@@ -45,3 +48,8 @@ class LIFConfig(ScanConfig):
         h = v + (x - rest) / self.tau if self.decay_input else v - rest / self.tau + x
         y = ops.spike(h - self.v_threshold)
         return y, {"v": reset(ops, h, y, self.v_threshold, self.v_reset, self.detach_reset)}
+
+    def to_nir(self, learned: Mapping[str, Tensor], dt: float) -> nir.Primitive:
+        """`LIF` with tau = tau·dt, v_leak = v_reset, r = 1 (tau where the input is not damped); hard reset only."""
+        rest, threshold, damped = self.v_reset, self.v_threshold, self.decay_input
+        return nir.leaky(1.0 / self.tau, v_threshold=threshold, v_reset=rest, decay_input=damped, dt=dt)

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 
 from spikeformers.core.carry import State, Stateful, check_state
+from spikeformers.core.errors import ExportError
 from spikeformers.kernels.scan.ops import TorchOps
+from spikeformers.neurons import nir
 from spikeformers.neurons.base import NEURONS, Neuron, NeuronConfig, ScanConfig
 from spikeformers.neurons.equations import check_fraction
 from spikeformers.neurons.surrogate import SurrogateConfig, Tanh
@@ -131,3 +133,11 @@ class MPBNFoldedConfig(ScanConfig):
         h = v * self.decay + x
         y = ops.spike(direction * h - threshold, strict=True)
         return y, {"v": (1.0 - y) * h}
+
+    def to_nir(self, learned: Mapping[str, Tensor], dt: float) -> nir.Primitive:
+        """`LIF` with tau = dt/(1-d), r = 1/(1-d) and a threshold per channel; every direction must be 1."""
+        if bool((learned["direction"] != 1.0).any()):
+            raise ExportError(
+                "a channel fires below its threshold (its normalization has a slope that is not positive)"
+            )
+        return nir.undamped(self.decay, v_threshold=learned["threshold"], v_reset=0.0, strict=True, dt=dt)

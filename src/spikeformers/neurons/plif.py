@@ -5,7 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
+from torch import Tensor
+
 from spikeformers.core.errors import ConfigError
+from spikeformers.neurons import nir
 from spikeformers.neurons.base import NEURONS, ScanConfig
 from spikeformers.neurons.equations import leak, reset
 from spikeformers.neurons.surrogate import ATan, SurrogateConfig
@@ -54,3 +58,8 @@ class PLIFConfig(ScanConfig):
         h = leak(v, x, ops.sigmoid(w), self.v_reset, self.decay_input)
         y = ops.spike(h - self.v_threshold)
         return y, {"v": reset(ops, h, y, self.v_threshold, self.v_reset, self.detach_reset)}
+
+    def to_nir(self, learned: Mapping[str, Tensor], dt: float) -> nir.Primitive:
+        """`LIF` with tau = dt/σ(w), v_leak = v_reset, r = 1 (1/σ(w) where the input is not damped); hard reset only."""
+        rest, threshold, damped = self.v_reset, self.v_threshold, self.decay_input
+        return nir.leaky(torch.sigmoid(learned["w"]), v_threshold=threshold, v_reset=rest, decay_input=damped, dt=dt)
