@@ -39,25 +39,38 @@ def kernels(result: dict[str, Any]) -> str:
 
 
 def training(result: dict[str, Any]) -> str:
-    """One training step of a whole model."""
+    """One training step of whole models."""
     lines = [
         "## A training step",
-        f"Spikformer 4-384 at 32×32, T=4, batch {result['batch']}: forward, loss, backward. Each case in processes of its own, in "
-        "turn. `python benchmarks/training.py`",
+        f"Forward, loss, backward; median of {result['rounds']} rounds of {result['steps']} steps, each case in processes of its own, "
+        "in turn. *Kept*: what autograd keeps for backward, without weights. *Packed spikes*: `train.pack_spikes`, with equal "
+        "gradients. *Speed*: relative to the first line of the network. `python benchmarks/training.py`",
         "",
-        "| case | median ms | min–max ms | images/s | peak MiB | first step s | × SpikingJelly's speed |",
-        "|---|---:|---:|---:|---:|---:|---:|",
     ]
-    for name, row in result["rows"].items():
-        if "note" in row:
-            lines.append(f"| {name} | {row['note']} | | | | | |")
-            continue
-        speed = f"{row['speed']:.2f}" if row["speed"] else "–"
-        lines.append(
-            f"| {name} | {row['median_ms']:.0f} | {row['min_ms']:.0f}–{row['max_ms']:.0f} | {row['images_per_second']:.2f} | "
-            f"{row['peak_mib']:.0f} | {row['first_step_s']:.1f} | {speed} |"
-        )
-    return "\n".join([*lines, "", machine(result["machine"]), ""])
+    for name, network in result["networks"].items():
+        side = network["side"]
+        lines += [f"**{name}**, {side}×{side}, T={network['timesteps']}, batch {network['batch']}", "", *_TRAINING_HEAD]
+        lines += [training_row(case, row) for case, row in network["rows"].items()]
+        lines.append("")
+    return "\n".join([*lines, machine(result["machine"]), ""])
+
+
+_TRAINING_HEAD = [
+    "| case | speed | median ms | min–max ms | images/s | peak MiB | kept MiB an image | first step s |",
+    "|---|---:|---:|---:|---:|---:|---:|---:|",
+]
+
+
+def training_row(case: str, row: dict[str, Any]) -> str:
+    """One implementation of a network, or why there are no figures of it."""
+    if "note" in row:
+        return f"| {case} | | {row['note']} | | | | | |"
+    speed = f"{row['speed']:.2f}" if row["speed"] else "–"
+    kept = f"{row['kept_mib']:.1f}" if row["kept_mib"] else "–"
+    return (
+        f"| {case} | {speed} | {row['median_ms']:.0f} | {row['min_ms']:.0f}–{row['max_ms']:.0f} | "
+        f"{row['images_per_second']:.2f} | {row['peak_mib']:.0f} | {kept} | {row['first_step_s']:.1f} |"
+    )
 
 
 def energy(result: dict[str, Any]) -> str:
