@@ -6,6 +6,7 @@ import importlib.util
 import sys
 import types
 from importlib.abc import Loader, MetaPathFinder
+from pathlib import Path
 from typing import Any
 from unittest.mock import MagicMock
 
@@ -49,3 +50,37 @@ def spikingjelly() -> tuple[Any, str]:
     from importlib.metadata import version
 
     return package, f"SpikingJelly {version('spikingjelly')}"
+
+
+def snntorch() -> tuple[Any, str]:
+    """snnTorch, or None, and a note: its version or why it is missing."""
+    try:
+        package = importlib.import_module("snntorch")
+    except ImportError as error:
+        return None, f"snnTorch is not installed ({error}); pip install 'spikeformers[peers]' adds it"
+    from importlib.metadata import version
+
+    return package, f"snnTorch {version('snntorch')}"
+
+
+def norse() -> tuple[Any, str]:
+    """norse's functional neurons as attributes of one object, or None, and a note: its version or why it is missing.
+
+    Importing norse itself imports its tasks, and with them torchvision; its functions are modules that need torch alone.
+    """
+    spec = importlib.util.find_spec("norse")
+    if spec is None or spec.origin is None:
+        return None, "norse is not installed; pip install norse adds it"
+    for name in ("norse", "norse.torch"):
+        if name not in sys.modules:
+            package = types.ModuleType(name)
+            package.__path__ = [str(Path(spec.origin).parent.joinpath(*name.split(".")[1:]))]
+            sys.modules[name] = package
+    parts = ("iaf", "lif", "lif_box", "lif_ex", "lif_refrac", "lsnn")
+    loaded = {part: importlib.import_module(f"norse.torch.functional.{part}") for part in parts}
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return types.SimpleNamespace(**loaded), f"norse {version('norse')}"
+    except PackageNotFoundError:
+        return types.SimpleNamespace(**loaded), "norse"

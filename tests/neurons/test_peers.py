@@ -1,10 +1,13 @@
-"""Neurons against SpikingJelly 2.0 and snnTorch where their equations coincide; the mapping of parameters is the table.
+"""Neurons against SpikingJelly 2.0, snnTorch 1.0 and norse 1.1 where their equations coincide; docs/concepts/peers.md has the mapping.
 
-Outputs must be equal; gradients agree to rounding. Both run where the optional extra `peers` is installed.
+Outputs must be equal; gradients agree to rounding. Each runs where the peer is installed.
 """
 
 import warnings
 from collections.abc import Callable
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -150,6 +153,81 @@ def test_cuba_lif_equals_snntorch_synaptic(v_reset: float | None, theirs: str) -
         spikes.append(spike.detach())
     assert torch.equal(module(x), torch.stack(spikes))
     assert 0.02 < float(torch.stack(spikes).mean()) < 0.98
+
+
+NORSE: dict[str, tuple[str, dict[str, Any], float]] = {
+    "iaf": ("if", {"v_threshold": 0.8, "v_reset": -0.25}, 1.0),
+    "lif_box": ("lif", {"tau": 4.0, "v_reset": 0.125}, 1.0),
+    "lif": ("cuba_lif", {"decay_synapse": 0.5, "decay": 0.75, "strict": True}, 0.25),
+    "lif_ex": ("eif", {"tau": 4.0, "sharpness": 0.5, "v_rheobase": 1.0, "v_reset": -0.25}, 1.0),
+    "lif_refrac": ("refractory_lif", {"tau": 4.0, "refractory": 3}, 1.0),
+    "lsnn": ("alif", {"decay": 0.75, "decay_adaptation": 0.5, "adaptation": 0.25, "v_reset": 0.0}, 0.25),
+}
+"""norse's function → our neuron, its fields, and the factor on our input."""
+
+
+def norse_spikes(norse: Any, name: str, x: Tensor) -> Tensor:
+    """Spikes of one of norse's feed-forward steps over T; a step lasts 1, so inverse time constants are the rates."""
+    p: Any
+    synapse = {"tau_mem_inv": torch.tensor(0.25), "tau_syn_inv": torch.tensor(1.0)}
+    zero = torch.zeros_like(x[0])
+    if name == "iaf":
+        p = norse.iaf.IAFParameters(v_th=torch.tensor(0.8), v_reset=torch.tensor(-0.25))
+        step, state = norse.iaf.iaf_feed_forward_step, norse.iaf.IAFFeedForwardState(zero - 0.25)
+    elif name == "lif_box":
+        rest = torch.tensor(0.125)
+        p = norse.lif_box.LIFBoxParameters(tau_mem_inv=torch.tensor(0.25), v_leak=rest, v_reset=rest)
+        step, state = norse.lif_box.lif_box_feed_forward_step, norse.lif_box.LIFBoxFeedForwardState(zero + rest)
+    elif name == "lif":
+        p = norse.lif.LIFParameters(tau_mem_inv=torch.tensor(0.25), tau_syn_inv=torch.tensor(0.5))
+        step, state = norse.lif.lif_feed_forward_step, norse.lif.LIFFeedForwardState(zero, zero)
+    elif name == "lif_ex":
+        p = norse.lif_ex.LIFExParameters(delta_T=torch.tensor(0.5), v_reset=torch.tensor(-0.25), **synapse)
+        step, state = norse.lif_ex.lif_ex_feed_forward_step, norse.lif_ex.LIFExFeedForwardState(zero - 0.25, zero)
+    elif name == "lif_refrac":
+        p = norse.lif_refrac.LIFRefracParameters(norse.lif.LIFParameters(**synapse), torch.tensor(3.0))
+        step = norse.lif_refrac.lif_refrac_feed_forward_step
+        state = norse.lif_refrac.LIFRefracFeedForwardState(norse.lif.LIFFeedForwardState(zero, zero), zero)
+    else:
+        p = norse.lsnn.LSNNParameters(tau_adapt_inv=torch.tensor(0.5), beta=torch.tensor(0.5), **synapse)
+        # its current charges the membrane one step later, so it starts with the first input and ends without the last
+        step, state = norse.lsnn.lsnn_feed_forward_step, norse.lsnn.LSNNFeedForwardState(zero, x[0], zero + 1.0)
+        x = torch.cat([x[1:], zero[None]])
+    spikes = []
+    for current in x:
+        spike, state = step(current, state, p, dt=1.0)
+        spikes.append(spike.detach())
+    return torch.stack(spikes)
+
+
+@pytest.fixture(scope="module")
+def norse() -> SimpleNamespace:
+    """norse's functions, without what needs torchvision."""
+    path = Path(__file__).parents[2] / "benchmarks" / "peers.py"
+    spec = spec_from_file_location("peers", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found, note = module.norse()
+    if found is None:
+        pytest.skip(note)
+    return found
+
+
+@pytest.mark.parametrize("name", NORSE)
+def test_equal_to_norse(norse: SimpleNamespace, name: str) -> None:
+    family, fields, factor = NORSE[name]
+    torch.manual_seed(0)
+    x = 1.5 * torch.randn(12, 4, 6) + 1.5  # no potential meets its threshold exactly, where norse stays silent
+    y = NEURONS.config(family).but(**fields).build()(factor * x)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = norse_spikes(norse, name, x)
+    assert torch.equal(y, expected)
+    assert 0.02 < float(y.mean()) < 0.98
 
 
 @pytest.mark.parametrize("levels", [2, 4])
