@@ -139,6 +139,38 @@ def stratified(labels: Tensor, fractions: Sequence[float], seed: int) -> list[Te
     return [torch.tensor(sorted(part), dtype=torch.int64) for part in parts]
 
 
+def grouped(groups: Sequence[str], fractions: Sequence[float], seed: int) -> list[Tensor]:
+    """Cut samples into parts so that no group (person, source video) is in two of them.
+
+    Args:
+        groups: group of each sample.
+        fractions: share of the samples of each part but the last; whole groups are added until it is reached.
+        seed: of the draw.
+
+    Returns:
+        Sorted positions of each part, `len(fractions) + 1` in all.
+
+    Raises:
+        DataError: there are too few groups to fill every part.
+    """
+    names = sorted(set(groups))
+    order = torch.randperm(len(names), generator=torch.Generator().manual_seed(seed)).tolist()
+    members: dict[str, list[int]] = {name: [] for name in names}
+    for position, name in enumerate(groups):
+        members[name].append(position)
+    waiting = [members[names[k]] for k in order]
+    parts: list[list[int]] = []
+    for left, fraction in zip(range(len(fractions), 0, -1), fractions, strict=True):
+        part: list[int] = []
+        while len(waiting) > left and (not part or len(part) < fraction * len(groups)):
+            part += waiting.pop(0)
+        parts.append(part)
+    parts.append([position for group in waiting for position in group])
+    if not all(parts):
+        raise DataError(f"{len(names)} groups are too few for {len(parts)} parts that share none")
+    return [torch.tensor(sorted(part), dtype=torch.int64) for part in parts]
+
+
 def balanced_first(samples: Samples, limit: int | None) -> Samples:
     """At most `limit` samples: the first of every class, then the second of every class, and so on.
 

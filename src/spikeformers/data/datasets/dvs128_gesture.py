@@ -4,13 +4,15 @@ import csv
 import struct
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import torch
 
 from spikeformers.core.errors import ConfigError, DataError
-from spikeformers.data.base import DATASETS, DataConfig, DatasetInfo, data_folder
-from spikeformers.data.events.files import EventFile, EventFiles, EventView
+from spikeformers.data.base import DATASETS, DatasetInfo
+from spikeformers.data.events.dataset import EventDataConfig
+from spikeformers.data.events.files import EventFile
 from spikeformers.data.events.readers import aedat
 from spikeformers.data.events.representation import Frames, RepresentationConfig
 from spikeformers.data.samples import Splits, Subset
@@ -27,27 +29,26 @@ COLUMNS = ("class", "startTime_usec", "endTime_usec")
 
 @DATASETS.register("dvs128_gesture", source="Amir et al., CVPR 2017")
 @dataclass(frozen=True, kw_only=True)
-class DVS128GestureConfig(DataConfig):
+class DVS128GestureConfig(EventDataConfig):
     """DVS128 Gesture: 1,342 event recordings of 11 hand gestures."""
+
+    sensor: ClassVar[tuple[int, int]] = (SIDE, SIDE)
 
     representation: RepresentationConfig = Frames(steps=16, by="count")
     """How a recording becomes a tensor [T, P, H, W]."""
-    size: int = SIDE
-    """Side of the square that the 128×128 pixels are scaled to."""
     val_users: int = 3
     """How many of the training persons are the validation part: the last ones by number."""
     cache: bool = True
     """Keep finished tensors in the data folder; the recordings are long and slow to read again."""
 
     def __post_init__(self) -> None:
+        if self.val_users < 1:
+            raise ConfigError(f"val_users={self.val_users} must be at least 1")
         super().__post_init__()
-        for name in ("size", "val_users"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name}={getattr(self, name)} must be at least 1")
 
     @property
     def info(self) -> DatasetInfo:
-        shape = self._view().shape
+        shape = self.view.shape
         return DatasetInfo(
             title="DVS128 Gesture",
             classes=(
@@ -76,9 +77,6 @@ class DVS128GestureConfig(DataConfig):
             unit_range=False,
         )
 
-    def _view(self) -> EventView:
-        return EventView(SIDE, SIDE, self.size, self.representation)
-
     def read(self) -> Splits:
         folder = self.locate(*LISTS, inside=(INNER,))
         train, test = (_trials(folder, name) for name in LISTS)
@@ -93,14 +91,13 @@ class DVS128GestureConfig(DataConfig):
                 f"val_users={self.val_users} leaves nobody to train on; the train list has {len(users)} people"
             )
         held = set(users[-self.val_users :])
-        cache = data_folder() / "cache" / self.family if self.cache else None
         items = _gestures(train)
-        whole = EventFiles(items, aedat.read, self._view(), cache)
+        whole = self.recordings(items, aedat.read)
         is_val = torch.tensor([_user(item.path) in held for item in items])
         return Splits(
             train=Subset(whole, (~is_val).nonzero().flatten()),
             val=Subset(whole, is_val.nonzero().flatten()),
-            test=EventFiles(_gestures(test), aedat.read, self._view(), cache),
+            test=self.recordings(_gestures(test), aedat.read),
         )
 
     def fake(self, n: int, root: Path) -> None:

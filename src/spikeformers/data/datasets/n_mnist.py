@@ -2,15 +2,16 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 
-from spikeformers.core.errors import ConfigError, DataError
-from spikeformers.data.base import DATASETS, DataConfig, DatasetInfo, carve_validation, check_labels, data_folder
-from spikeformers.data.events.array import make_events
-from spikeformers.data.events.files import EventFile, EventFiles, EventView
+from spikeformers.core.errors import DataError
+from spikeformers.data.base import DATASETS, DatasetInfo, carve_validation, check_labels
+from spikeformers.data.events.dataset import EventDataConfig
+from spikeformers.data.events.fake import fake_events
+from spikeformers.data.events.files import EventFile
 from spikeformers.data.events.readers import nmnist
-from spikeformers.data.events.representation import Frames, RepresentationConfig
 from spikeformers.data.samples import Splits
 
 SIDE = 34
@@ -23,28 +24,21 @@ LAYOUT = (
 
 @DATASETS.register("n_mnist", source="Orchard et al., Frontiers in Neuroscience 9:437, 2015")
 @dataclass(frozen=True, kw_only=True)
-class NMNISTConfig(DataConfig):
+class NMNISTConfig(EventDataConfig):
     """N-MNIST: 70,000 recordings of handwritten digits by a moving event camera."""
 
-    representation: RepresentationConfig = Frames(steps=10)
-    """How a recording becomes a tensor [T, P, H, W]."""
+    sensor: ClassVar[tuple[int, int]] = (SIDE, SIDE)
+
     size: int = SIDE
     """Side of the square that the 34×34 pixels are scaled to."""
     val_fraction: float = 0.1
     """Share of the official training part that is the validation part."""
     split_seed: int = 0
     """Seed of the validation split."""
-    cache: bool = False
-    """Keep finished tensors in the data folder instead of making them from events each time."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.size < 1:
-            raise ConfigError(f"size={self.size} must be at least 1 pixel")
 
     @property
     def info(self) -> DatasetInfo:
-        shape = self._view().shape
+        shape = self.view.shape
         return DatasetInfo(
             title="N-MNIST",
             classes=tuple("0123456789"),
@@ -62,25 +56,19 @@ class NMNISTConfig(DataConfig):
             unit_range=False,
         )
 
-    def _view(self) -> EventView:
-        return EventView(SIDE, SIDE, self.size, self.representation)
-
     def read(self) -> Splits:
         folder = self.locate("|".join(("Train", LISTS[0])), "|".join(("Test", LISTS[1])))
         find = _from_folders if (folder / "Train").is_dir() else _from_lists
-        cache = data_folder() / "cache" / self.family if self.cache else None
-        train, test = (EventFiles(find(folder, test), nmnist.read, self._view(), cache) for test in (False, True))
+        train, test = (self.recordings(find(folder, test), nmnist.read) for test in (False, True))
         kept, val = carve_validation(train, self.val_fraction, self.split_seed)
         return Splits(train=kept, val=val, test=test)
 
     def fake(self, n: int, root: Path) -> None:
-        rng = np.random.default_rng(0)
         for part in ("Train", "Test"):
             for i in range(n):
                 folder = root / part / str(i % 10)
                 folder.mkdir(parents=True, exist_ok=True)
-                x, y, p = (rng.integers(0, high, 50) for high in (SIDE, SIDE, 2))
-                nmnist.write(folder / f"{i + 1:05}.bin", make_events(x, y, np.sort(rng.integers(0, 300000, 50)), p))
+                nmnist.write(folder / f"{i + 1:05}.bin", fake_events(i, SIDE, SIDE, 50))
 
 
 def _from_folders(folder: Path, test: bool) -> list[EventFile]:

@@ -159,3 +159,22 @@ def _text(buffer: bytes, index: int) -> str:
     start = place + struct.unpack_from("<I", buffer, place)[0]
     length = struct.unpack_from("<I", buffer, start)[0]
     return buffer[start + 4 : start + 4 + length].decode("utf-8")
+
+
+def write_aedat4(events: np.ndarray, height: int, width: int) -> bytes:
+    """A file of one packet of events, not compressed and without a table of packets."""
+    xml = (
+        '<dv version="2.0"><node name="outInfo" path="/outInfo/"><node name="0" path="/outInfo/0/">'
+        '<attr key="typeIdentifier" type="string">EVTS</attr><node name="info" path="/outInfo/0/info/">'
+        f'<attr key="sizeX" type="int">{width}</attr><attr key="sizeY" type="int">{height}</attr>'
+        "</node></node></node></dv>"
+    ).encode()
+    # A flatbuffer: place of the table, name, list of field places, padding, the table (distance to that list, fields).
+    head = struct.pack("<I4sHHHHH2xiqiI", 20, b"IOHE", 10, 20, 12, 4, 16, 12, -1, 0, 4)
+    head += struct.pack("<I", len(xml)) + xml + b"\0"
+    rows = np.zeros(len(events), EVENT_LAYOUT)
+    for name in "txyp":
+        rows[name] = events[name]
+    body = struct.pack("<I4sHHH2xiI4xI", 16, b"EVTS", 6, 8, 4, 8, 8, len(rows)) + rows.tobytes()
+    packet = struct.pack("<I", len(body)) + body
+    return b"#!AER-DAT4.0\r\n" + struct.pack("<I", len(head)) + head + struct.pack("<iI", 0, len(packet)) + packet

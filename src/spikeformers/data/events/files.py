@@ -14,16 +14,26 @@ from spikeformers.data.events.representation import RepresentationConfig, rescal
 from spikeformers.data.samples import Indices, Samples, as_indices
 
 Reader = Callable[[Path], Recording]
+WindowReader = Callable[[Path, int | None, int | None], Recording]
+"""Reads the events start ≤ t < stop (µs) of a file."""
 
 
 @dataclass(frozen=True)
 class EventFile:
-    """One sample: a file or the part start ≤ t < stop (µs) of it, and its label."""
+    """One sample: a file or a part of it, and its label.
+
+    Attributes:
+        path: the file.
+        label: its class.
+        start, stop: the part start ≤ t < stop in µs, or of event numbers; None is the file's end.
+        counted: whether start and stop are event numbers.
+    """
 
     path: Path
     label: int
     start: int | None = None
     stop: int | None = None
+    counted: bool = False
 
 
 @dataclass(frozen=True)
@@ -67,10 +77,18 @@ class EventFiles(Samples):
         read: reader of their format.
         view: how they become tensors.
         cache: folder in which finished tensors are kept; None makes them each time.
+        window: reader of a part of a file; None reads the whole and keeps the latest.
     """
 
-    def __init__(self, items: Sequence[EventFile], read: Reader, view: EventView, cache: Path | None = None) -> None:
-        self._items, self._read, self._view, self._cache = list(items), read, view, cache
+    def __init__(
+        self,
+        items: Sequence[EventFile],
+        read: Reader,
+        view: EventView,
+        cache: Path | None = None,
+        window: WindowReader | None = None,
+    ) -> None:
+        self._items, self._read, self._view, self._cache, self._window = list(items), read, view, cache, window
         self._labels = torch.tensor([item.label for item in items], dtype=torch.int64)
         self._last: tuple[Path, Recording] | None = None  # the long file that the latest part came from
 
@@ -92,7 +110,7 @@ class EventFiles(Samples):
         if self._cache is None:
             return self._made(item)
         view = self._view
-        facts = (item.start, item.stop, view.height, view.width, view.size, view.representation.to_dict())
+        facts = (item.start, item.stop, item.counted, view.height, view.width, view.size, view.representation.to_dict())
         key = cache_key(item.path, *facts)
         found = load_cached(self._cache, key)
         if found is None:
@@ -101,12 +119,18 @@ class EventFiles(Samples):
         return found
 
     def _made(self, item: EventFile) -> Tensor:
+        return self._view.tensor(self._part(item), str(item.path))
+
+    def _part(self, item: EventFile) -> Recording:
         if item.start is None and item.stop is None:
-            return self._view.tensor(self._read(item.path), str(item.path))
+            return self._read(item.path)
+        if self._window is not None and not item.counted:
+            return self._window(item.path, item.start, item.stop)
         if self._last is None or self._last[0] != item.path:
             self._last = (item.path, self._read(item.path))
         whole = self._last[1].events
+        if item.counted:
+            return Recording(whole[item.start : item.stop])
         first = int(whole["t"].searchsorted(item.start)) if item.start is not None else 0
         last = int(whole["t"].searchsorted(item.stop)) if item.stop is not None else len(whole)
-        recording = Recording(whole[first:last])
-        return self._view.tensor(recording, str(item.path))
+        return Recording(whole[first:last])

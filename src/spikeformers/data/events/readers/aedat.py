@@ -107,3 +107,19 @@ def _polarity(data: bytes, body: int, number: int, overflow: int) -> np.ndarray:
     words = np.frombuffer(data, "<u4", number * 2, body).reshape(-1, 2).astype(np.int64)
     words[:, 1] |= overflow << 31
     return words[words[:, 0] & 1 == 1]
+
+
+def write_dvs128(path: Path, events: np.ndarray) -> None:
+    """Write AEDAT 2.0 of a DVS128."""
+    place = (127 - events["x"].astype(np.uint32)) << 8 | (127 - events["y"].astype(np.uint32)) << 1
+    _write_2(path, place | (1 - events["p"]).astype(np.uint32), events["t"])
+
+
+def write_davis(path: Path, events: np.ndarray) -> None:
+    """Write AEDAT 2.0 of a DAVIS."""
+    x, y, p = (events[name].astype(np.uint32) for name in "xyp")
+    _write_2(path, y << 22 | x << 12 | p << 11, events["t"])
+
+
+def _write_2(path: Path, address: np.ndarray, t: np.ndarray) -> None:
+    path.write_bytes(b"#!AER-DAT2.0\r\n" + np.stack([address, t.astype(np.uint32)], 1).astype(">u4").tobytes())

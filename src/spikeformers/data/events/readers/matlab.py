@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from spikeformers.core.errors import DataError
-from spikeformers.data.events.array import Recording, make_events
+from spikeformers.data.events.array import Recording, check_within, make_events
 
 SUFFIXES = (".mat",)
 STREAMED = False
 SKIN = 10
+DAVIS240 = (180, 240)
 
 
 def read(path: Path) -> Recording:
@@ -37,6 +38,28 @@ def read(path: Path) -> Recording:
     raise DataError(
         f"{path}: holds {names}; events are either 'spiketrain' (ST-MNIST) or 'ts', 'x', 'y', 'pol' (ASL-DVS)"
     )
+
+
+def read_upright(path: Path) -> Recording:
+    """All events of a recording of the DAVIS240 by PIX2NVS, whose rows are counted from below; here from above.
+
+    Raises:
+        DataError: as `read`, or an event lies outside 240×180.
+    """
+    events = read(path).events
+    height, width = DAVIS240
+    check_within(events, height, width, str(path))
+    events["y"] = height - 1 - events["y"]
+    return Recording(events, height, width)
+
+
+def write(path: Path, events: np.ndarray) -> None:
+    """Write events as ASL-DVS has them, rows counted from below."""
+    import scipy.io
+
+    y = DAVIS240[0] - 1 - events["y"]
+    columns = {"ts": events["t"], "x": events["x"], "y": y, "pol": events["p"]}
+    scipy.io.savemat(path, {name: column[:, None] for name, column in columns.items()})
 
 
 def _skin(matrix: np.ndarray, path: Path) -> Recording:

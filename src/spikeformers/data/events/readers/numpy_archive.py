@@ -3,7 +3,9 @@
 Source: Event-AHU/HARDVS and lyh983012/ES-imagenet, as SpikingJelly's loaders read them.
 """
 
+import io
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -54,3 +56,13 @@ def _whole(column: np.ndarray, name: str, path: Path) -> np.ndarray:
     if len(wrong):
         raise DataError(f"{path}: event {wrong[0]} has {name}={column[wrong[0]]}, which is no whole number")
     return column.astype(np.int64)
+
+
+def packed(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """The bytes of an archive of these arrays."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w") as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
+    return out.getvalue()
