@@ -1,8 +1,8 @@
 """A spiking transformer and its ANN twin in few bits on real digits: accuracy and energy, after training and in training.
 
-    python benchmarks/quantized.py [--run runs/spikformer_digits-1] [--bits 8 4] [--write]
+    python benchmarks/quantized.py [--run runs/spikformer_digits-1] [--bits 8 4 2] [--write]
 
-Trains spikformer_digits if the run is not there, then its twins (three trainings of about a minute each), and writes
+Trains spikformer_digits if the run is not there, then its twins (four trainings of about a minute each), and writes
 benchmarks/results/quantized.json and docs/quantized.md.
 """
 
@@ -71,7 +71,7 @@ def main() -> int:
     """Train what is missing, measure, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=Path, default=ROOT / "runs" / "spikformer_digits-1", help="folder of the run")
-    parser.add_argument("--bits", type=int, nargs="+", default=[8, 4])
+    parser.add_argument("--bits", type=int, nargs="+", default=[8, 4, 2])
     parser.add_argument("--write", action="store_true", help="measure nothing, write the page of what is recorded")
     args = parser.parse_args()
     if args.write:

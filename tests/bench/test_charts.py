@@ -73,3 +73,16 @@ def test_a_large_confusion_matrix_is_a_picture() -> None:
     kinds = [e.get("class") for e in parse(charts.heat(matrix, title="t"))]
     assert kinds.count("right") == 30
     assert kinds.count("wrong") == 15
+
+
+def test_rates_over_steps_are_drawn_from_zero_to_one_with_a_level_to_compare() -> None:
+    svg = charts.step_chart([[(1, 7.0), (4, 0.5)], [(1, 0.0), (4, 0.0)]], title="<T>", level=0.25, level_label="here")
+    found = parse(svg)
+    first, second = (e.get("d", "")[1:].split("L") for e in found if "curve" in (e.get("class") or ""))
+    top, middle, bottom = (float(point.split()[1]) for point in (first[0], first[1], second[0]))
+    assert top < middle < bottom
+    assert middle == pytest.approx((top + bottom) / 2), "what lies above 1 is drawn at 1"
+    assert {e.text for e in found.iter() if e.text} >= {"1", "4", "steps T", "100 %", "here"}
+    mark = next(e.get("d", "") for e in found if e.get("class") == "mark")
+    assert float(mark[1:].split("H")[0].split()[1]) == pytest.approx(bottom - 0.25 * (bottom - top), abs=0.1)
+    assert "Nothing was recorded" in charts.step_chart([], title="t")

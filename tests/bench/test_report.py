@@ -137,6 +137,31 @@ def test_memory_levels_are_shown_where_they_were_assessed(run_folder: Path) -> N
     assert "turned around" in html
 
 
+def test_what_turns_the_verdict_around_is_drawn_and_tabled(run_folder: Path) -> None:
+    assert "How rarely" not in write_report(run_folder).read_text(encoding="utf-8")
+    pair = {"comparison": "SNN w8 / ANN int8", "snn_mj": 2.0, "ann_mj": 1.0, "snn_wins": False}
+    cases = [
+        {**pair, "assumption": "arithmetic only", "level": None, "snn_mj": 0.5, "snn_wins": True},
+        {**pair, "assumption": "as given", "level": "dram"},
+    ]
+    names = [("SNN w8", "ANN int8"), ("SNN w8", "ANN w8a3"), ("SNN w8", "ANN w8a3 bit-serial")]
+    rates = [
+        {"snn": snn, "ann": ann, "steps": steps, "level": level, "rate": 0.5 / steps}
+        for snn, ann in names for steps in (1, 4) for level in (None, "dram")
+    ]  # fmt: skip
+    variants = [{"name": "SNN", "op_mj": 1e-3, "total_mj": {"dram": 0.5}, "assumption": "a"}]
+    edit(
+        run_folder, "energy.json", variants=variants, levels={"dram": 20.3}, sensitivity=cases, break_even=rates,
+        input_rate=0.1,
+    )  # fmt: skip
+    html = write_report(run_folder).read_text(encoding="utf-8")
+    outline(html)
+    assert html.count("measured rate") == 3
+    assert html.count('<path class="curve level-1"') == 3
+    assert '<td class="spiking">spiking 2×</td>' in html
+    assert '<td class="analog">analog 2×</td>' in html
+
+
 def test_files_that_contradict_each_other_are_refused(run_folder: Path) -> None:
     edit(
         run_folder, "analysis.json", raster={"image": [[0.0]], "target": 99, "prediction": 0, "layers": {}, "sizes": {}}

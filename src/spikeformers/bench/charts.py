@@ -5,6 +5,7 @@ Every drawing carries a role and a label, so that a screen reader says what a re
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from itertools import pairwise
 
@@ -13,6 +14,7 @@ Points = Sequence[tuple[float, float]]
 
 _WIDTH, _HEIGHT = 380, 236
 _LEFT, _RIGHT, _TOP, _BOTTOM = 46, 52, 14, 30
+_NOTHING = '<p class="note">Nothing was recorded.</p>'
 _RASTER_HEIGHT, _RASTER_ROWS, _STEP_WIDTH = 132, 66, 20
 
 
@@ -27,6 +29,39 @@ def ticks(low: float, high: float, wanted: int = 4) -> list[float]:
     return [round(i * step, 12) for i in range(first, math.floor(high / step + 1e-9) + 1)]
 
 
+@dataclass(frozen=True)
+class _Frame:
+    """The plane of a drawing: what is at its edges, in data units."""
+
+    x_low: float
+    x_high: float
+    y_low: float
+    y_high: float
+
+    def px(self, x: float) -> float:
+        return _LEFT + (x - self.x_low) / (self.x_high - self.x_low) * (_WIDTH - _LEFT - _RIGHT)
+
+    def py(self, y: float) -> float:
+        return _TOP + (self.y_high - y) / (self.y_high - self.y_low) * (_HEIGHT - _TOP - _BOTTOM)
+
+    def path(self, points: Points) -> str:
+        return "M" + "L".join(f"{self.px(x):.1f} {self.py(y):.1f}" for x, y in points)
+
+    def begin(self, title: str, x_label: str, x_ticks: Sequence[float], percent: bool) -> list[str]:
+        """The drawing's first parts: grid, numbers on both axes, and what x is."""
+        parts = [f'<svg class="chart" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(title)}">']
+        for y in ticks(self.y_low, self.y_high):
+            text = f"{100 * y:g} %" if percent else f"{y:g}"
+            place = self.py(y)
+            parts.append(f'<path class="grid" d="M{_LEFT} {place:.1f}H{_WIDTH - _RIGHT}"/>')
+            parts.append(f'<text class="tick" x="{_LEFT - 6}" y="{place + 3.5:.1f}" text-anchor="end">{text}</text>')
+        for x in x_ticks:
+            place = self.px(x)
+            parts.append(f'<text class="tick" x="{place:.1f}" y="{_HEIGHT - 12}" text-anchor="middle">{x:g}</text>')
+        parts.append(f'<text class="tick" x="{_WIDTH - _RIGHT + 8}" y="{_HEIGHT - 12}">{escape(x_label)}</text>')
+        return parts
+
+
 def line_chart(
     series: Mapping[str, Points],
     *,
@@ -36,7 +71,7 @@ def line_chart(
     mark: float | None = None,
     mark_label: str = "",
 ) -> str:
-    """Curves with their names at their ends.
+    """Curves over epochs with their names at their ends.
 
     Args:
         series: name → points; the name is also the class of the curve (`curve-train`, `curve-val`).
@@ -49,47 +84,65 @@ def line_chart(
     shown = {name: [p for p in points if math.isfinite(p[1])] for name, points in series.items()}
     shown = {name: points for name, points in shown.items() if points}
     if not shown:
-        return '<p class="note">Nothing was recorded.</p>'
+        return _NOTHING
     xs = [x for points in shown.values() for x, _ in points]
     ys = [y for points in shown.values() for _, y in points]
-    x_low, x_high = min(xs), max(max(xs), min(xs) + 1e-9)
-    y_low, y_high = _range(min(ys), max(ys), whole)
-
-    def px(x: float) -> float:
-        return _LEFT + (x - x_low) / (x_high - x_low) * (_WIDTH - _LEFT - _RIGHT)
-
-    def py(y: float) -> float:
-        return _TOP + (y_high - y) / (y_high - y_low) * (_HEIGHT - _TOP - _BOTTOM)
-
-    parts = [f'<svg class="chart" viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{escape(title)}">']
-    for y in ticks(y_low, y_high):
-        text = f"{100 * y:g} %" if percent else f"{y:g}"
-        parts.append(f'<path class="grid" d="M{_LEFT} {py(y):.1f}H{_WIDTH - _RIGHT}"/>')
-        parts.append(f'<text class="tick" x="{_LEFT - 6}" y="{py(y) + 3.5:.1f}" text-anchor="end">{text}</text>')
-    for x in sorted({float(round(x)) for x in ticks(x_low, x_high)} & {x for x in xs if x == round(x)} or {x_high}):
-        parts.append(f'<text class="tick" x="{px(x):.1f}" y="{_HEIGHT - 12}" text-anchor="middle">{x:g}</text>')
-    parts.append(f'<text class="tick" x="{_WIDTH - _RIGHT + 8}" y="{_HEIGHT - 12}">epoch</text>')
-    if mark is not None and x_low <= mark <= x_high:
-        side, shift = ("end", -4) if px(mark) > _WIDTH / 2 else ("start", 4)
-        low = _HEIGHT - _BOTTOM
-        label_y = low - 8 if whole else _TOP + 8
-        parts.append(f'<path class="mark" d="M{px(mark):.1f} {_TOP}V{low}"/>')
-        parts.append(
-            f'<text class="tick" x="{px(mark) + shift:.1f}" y="{label_y}" text-anchor="{side}">{escape(mark_label)}</text>'
-        )
-    ends = _apart([py(points[-1][1]) for points in shown.values()], 13)
+    frame = _Frame(min(xs), max(max(xs), min(xs) + 1e-9), *_range(min(ys), max(ys), whole))
+    round_xs = {float(round(x)) for x in ticks(frame.x_low, frame.x_high)} & {x for x in xs if x == round(x)}
+    parts = frame.begin(title, "epoch", sorted(round_xs or {frame.x_high}), percent)
+    if mark is not None and frame.x_low <= mark <= frame.x_high:
+        parts += _mark(frame, mark, mark_label, low=whole)
+    ends = _apart([frame.py(points[-1][1]) for points in shown.values()], 13)
     for (name, points), end in zip(shown.items(), ends, strict=True):
-        path = "M" + "L".join(f"{px(x):.1f} {py(y):.1f}" for x, y in points)
-        parts.append(f'<path class="curve curve-{escape(name)}" d="{path}"/>')
+        parts.append(f'<path class="curve curve-{escape(name)}" d="{frame.path(points)}"/>')
         if len(points) == 1:
-            parts.append(
-                f'<circle class="dot dot-{escape(name)}" cx="{px(points[0][0]):.1f}" cy="{py(points[0][1]):.1f}" r="3"/>'
-            )
+            x, y = frame.px(points[0][0]), frame.py(points[0][1])
+            parts.append(f'<circle class="dot dot-{escape(name)}" cx="{x:.1f}" cy="{y:.1f}" r="3"/>')
         parts.append(
             f'<text class="name name-{escape(name)}" x="{_WIDTH - _RIGHT + 8}" y="{end + 4:.1f}">{escape(name)}</text>'
         )
-    parts.append("</svg>")
-    return "".join(parts)
+    return "".join([*parts, "</svg>"])
+
+
+def _mark(frame: _Frame, x: float, label: str, *, low: bool) -> list[str]:
+    """A vertical line with its name at its foot or its head."""
+    side, shift = ("end", -4) if frame.px(x) > _WIDTH / 2 else ("start", 4)
+    bottom = _HEIGHT - _BOTTOM
+    y = bottom - 8 if low else _TOP + 8
+    return [
+        f'<path class="mark" d="M{frame.px(x):.1f} {_TOP}V{bottom}"/>',
+        f'<text class="tick" x="{frame.px(x) + shift:.1f}" y="{y}" text-anchor="{side}">{escape(label)}</text>',
+    ]
+
+
+def step_chart(series: Sequence[Points], *, title: str, level: float | None = None, level_label: str = "") -> str:
+    """Curves of rates over steps T, from 0 to 1; what lies above 1 is drawn at 1.
+
+    Args:
+        series: points of each curve; its number is its class (`level-0`, `level-1`, …).
+        title: what is shown, for screen readers.
+        level: a rate to point out with a horizontal line.
+        level_label: what the line means.
+    """
+    xs = sorted({x for points in series for x, _ in points})
+    if not xs:
+        return _NOTHING
+    frame = _Frame(xs[0], max(xs[-1], xs[0] + 1), 0.0, 1.0)
+    parts = frame.begin(title, "steps T", xs, percent=True)
+    if level is not None and 0.0 <= level <= 1.0:
+        y = frame.py(level)
+        parts.append(f'<path class="mark" d="M{_LEFT} {y:.1f}H{_WIDTH - _RIGHT}"/>')
+        parts.append(
+            f'<text class="tick" x="{_WIDTH - _RIGHT - 2}" y="{y - 4:.1f}" text-anchor="end">{escape(level_label)}</text>'
+        )
+    for number, points in enumerate(series):
+        held = [(x, min(y, 1.0)) for x, y in points]
+        parts.append(f'<path class="curve level-{number}" d="{frame.path(held)}"/>')
+        parts += [
+            f'<circle class="dot level-{number}" cx="{frame.px(x):.1f}" cy="{frame.py(y):.1f}" r="2.6"/>'
+            for x, y in held
+        ]
+    return "".join([*parts, "</svg>"])
 
 
 def _range(low: float, high: float, whole: bool) -> tuple[float, float]:

@@ -25,6 +25,8 @@ FILE = "quantized.json"
 _WIDEST = 8
 """Price tables know 8-bit adders and multipliers; fewer bits are scaled from them."""
 
+_OWN = "spikes of the network with rounded weights"
+
 OnEvent = Callable[[Event], None]
 
 
@@ -110,7 +112,7 @@ class _Work:
 
     def _spiking_row(self, task: Task, width: int | None) -> dict[str, Any]:
         meter = assess(task.model, None, self.batches, prices=self.table).meter
-        variant = spiking(meter, self.table)[0] if width is None else spiking_at(meter, self.table, width)
+        variant = spiking(meter, self.table)[0] if width is None else spiking_at(meter, self.table, width, _OWN)
         return self._row("spiking", "" if width is None else "PTQ", task, variant, self.config, meter.firing_rate)
 
     def twins(

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from spikeformers.bench import charts, numbers
+from spikeformers.bench.energy_tables import who_wins
 from spikeformers.bench.record import RunError, RunRecord, read_run
 from spikeformers.engine.files import write_text
 
@@ -188,10 +189,11 @@ def _energy(energy: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _memory(energy: Mapping[str, Any]) -> dict[str, Any]:
-    """Variants of the network and its twin against levels of memory, where the assessment has them."""
+    """Variants of the network and its twin against levels of memory, and who wins, where the assessment has them."""
     variants, levels = energy.get("variants", []), list(energy.get("levels", {}))
     columns = [[row["op_mj"] for row in variants], *([row["total_mj"][name] for row in variants] for name in levels)]
     least = [min(column, default=0.0) for column in columns]
+    cases = energy.get("sensitivity", [])
     return {
         "levels": [name.replace("_", " ") for name in levels],
         "rows": [
@@ -204,8 +206,39 @@ def _memory(energy: Mapping[str, Any]) -> dict[str, Any]:
             }
             for i, row in enumerate(variants)
         ],
+        "wins": [who_wins(cases, pair) for pair in dict.fromkeys(case["comparison"] for case in cases)],
         "verdict": [str(line) for line in energy.get("verdict", [])],
+        "break_even": _break_even(energy),
     }
+
+
+_RIVALS = (
+    ("SNN fp32", "ANN fp32", "against the twin in fp32, both in fp32"),
+    ("SNN w8", "ANN int8", "8-bit weights, against the twin in int8"),
+    ("SNN w8", "ANN w8a", "8-bit weights, against the twin in ⌈log₂(T+1)⌉ bits"),
+    ("SNN w8", "bit-serial", "the same, where the twin works bit by bit"),
+)
+"""Spiking variant, what the name of the twin's variant holds, and both in words."""
+
+
+def _break_even(energy: Mapping[str, Any]) -> list[dict[str, str]]:
+    """A drawing for each pair: the rate that breaks even against T, a curve for each memory level."""
+    rows, drawings = energy.get("break_even", []), []
+    for snn, ann, said in _RIVALS:
+        own = [row for row in rows if row["snn"] == snn and _means(ann, row["ann"])]
+        levels = dict.fromkeys(row["level"] for row in own)
+        series = [[(row["steps"], row["rate"]) for row in own if row["level"] == level] for level in levels]
+        if series:
+            title = f"Rate below which the spiking network needs less, against steps T: {said}"
+            rate = energy.get("input_rate")
+            svg = charts.step_chart(series, title=title, level=rate, level_label="measured rate")
+            drawings.append({"said": said, "svg": svg})
+    return drawings
+
+
+def _means(part: str, name: str) -> bool:
+    """Whether a variant's name is meant; the one in equal bits is called after its bits."""
+    return part in name and ("bit-serial" in part) == ("bit-serial" in name)
 
 
 def _places(values: Sequence[float]) -> list[str]:

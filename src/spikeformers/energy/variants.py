@@ -73,8 +73,14 @@ def spiking(meter: Meter, table: PriceTable) -> list[Variant]:
     return found + ([spiking_at(meter, table, 8)] if {"int8", "int32"} <= set(table.formats) else [])
 
 
-def spiking_at(meter: Meter, table: PriceTable, weight_bits: int) -> Variant:
+def spiking_at(meter: Meter, table: PriceTable, weight_bits: int, spikes: str = "same spikes") -> Variant:
     """The spiking model with weights of at most 8 bits.
+
+    Args:
+        meter: counts of the model.
+        table: prices.
+        weight_bits: of a weight; adders have 8 in any case.
+        spikes: whose spikes were counted, in words.
 
     Raises:
         ConfigError: the table has no prices for int8 or int32.
@@ -83,7 +89,7 @@ def spiking_at(meter: Meter, table: PriceTable, weight_bits: int) -> Variant:
     synapses = price([r for r in rows if r.kind in SYNAPTIC], table, "int8")
     rest = price([r for r in rows if r.kind not in SYNAPTIC], table, "int32")
     widths = SPIKING_8.but(weight_bits=weight_bits)
-    said = f"{weight_bits}-bit weights, 8-bit adders, 16-bit membranes (neurons priced as 32-bit integers), same spikes"
+    said = f"{weight_bits}-bit weights, 8-bit adders, 16-bit membranes (neurons priced as 32-bit integers), {spikes}"
     return Variant(f"SNN w{weight_bits}", (synapses + rest) / samples, rows, meter.steps, samples, widths, said)
 
 
