@@ -5,9 +5,10 @@ import pytest
 import torch
 
 from spikeformers.core.errors import DataError
-from spikeformers.data.audio.files import SoundFiles, load_sound, resample
+from spikeformers.data.audio.files import SoundFiles, load_sound
 from spikeformers.data.audio.view import LogMel
 from spikeformers.data.formats.wav import write_wav
+from spikeformers.data.signals import resample
 
 
 def tone(hertz: float, rate: int, count: int) -> np.ndarray:

@@ -1,7 +1,6 @@
 """Samples that are sound files, decoded and turned into steps when asked for."""
 
 from collections.abc import Sequence
-from math import gcd
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from spikeformers.data.audio.view import SoundConfig
 from spikeformers.data.events.cache import cache_key, load_cached, store_cached
 from spikeformers.data.formats.wav import read_wav
 from spikeformers.data.samples import ArraySamples, Indices, Samples, as_indices
+from spikeformers.data.signals import resample
 
 CHUNK = 256
 """Recordings whose steps are made at once when all are read."""
@@ -25,17 +25,6 @@ def load_sound(path: Path, rate: int) -> Tensor:
     """
     values, found = read_wav(path)
     return torch.from_numpy(resample(values.mean(1), found, rate))
-
-
-def resample(sound: np.ndarray, found: int, wanted: int) -> np.ndarray:
-    """A sound [N] at another number of samples per second: [ceil(N · wanted / found)], band-limited, no delay."""
-    if found == wanted:
-        return sound
-    from scipy.signal import resample_poly
-
-    common = gcd(found, wanted)
-    out: np.ndarray = resample_poly(sound, wanted // common, found // common).astype(np.float32)
-    return out
 
 
 class SoundFiles(Samples):

@@ -10,12 +10,11 @@ from spikeformers.core.errors import ConfigError, DataError
 from spikeformers.data.base import DATASETS, DataConfig, DatasetInfo
 from spikeformers.data.formats.arff import read_arff, write_arff
 from spikeformers.data.samples import ArraySamples, Samples, Splits
+from spikeformers.data.signals import standardize
 
 FILE = "eeg-eye-state.arff|EEG Eye State.arff"
 CHANNELS = ("AF3", "F7", "F3", "FC5", "T7", "P7", "O1", "O2", "P8", "T8", "FC6", "F4", "F8", "AF4")
 RATE = 128
-OUTLIER = 10.0
-"""Values further than this many robust deviations from a channel's median are artefacts of the headset."""
 
 
 @DATASETS.register("eeg_eye_state", source="Roesler 2013, UCI Machine Learning Repository")
@@ -71,7 +70,7 @@ class EEGEyeStateConfig(DataConfig):
         train_rows = np.concatenate(
             [np.arange(edges[b], edges[b + 1]) for b in range(self.blocks) if owner[b] == "train"]
         )
-        signals = torch.from_numpy(standardize(table[:, :-1], train_rows))
+        signals = torch.from_numpy(standardize(table[:, :-1], table[train_rows, :-1], str(path)))
         starts: dict[str, list[int]] = {"train": [], "val": [], "test": []}
         for b, part in enumerate(owner):
             starts[part].extend(range(edges[b], edges[b + 1] - self.window + 1, self.stride))
@@ -95,13 +94,3 @@ class EEGEyeStateConfig(DataConfig):
             [4000 + 10 * rng.standard_normal((steps, 14)).round(2), (np.arange(steps) // 40 % 2)[:, None]]
         )
         write_arff(root / FILE.split("|")[0], "EEG_DATA", [*CHANNELS, "eyeDetection"], table, {"eyeDetection": "{0,1}"})
-
-
-def standardize(signals: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Zero median and unit robust deviation per channel, as found in `rows`; artefacts are cut to the limit."""
-    median = np.median(signals[rows], axis=0)
-    deviation = 1.4826 * np.median(np.abs(signals[rows] - median), axis=0)
-    if not (deviation > 0).all():
-        raise DataError("a channel never changes, so it cannot be brought to unit deviation")
-    scaled: np.ndarray = np.clip((signals - median) / deviation, -OUTLIER, OUTLIER).astype(np.float32)
-    return scaled
