@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 import torch
 
+from spikeformers.core.errors import ConfigError
 from spikeformers.engine.checkpoint import load_weights
-from spikeformers.engine.config import RunConfig
+from spikeformers.engine.config import RunConfig, TrainConfig
 from spikeformers.engine.run import train
 from spikeformers.kernels.pack.scope import Keeper
 
@@ -33,3 +34,28 @@ def test_packed_spikes_train_the_same_model_bit_by_bit(
     assert kept
     weights = [load_weights(tmp_path / name / "checkpoint/best.safetensors")[0] for name in ("plain", "packed")]
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+@pytest.mark.usefixtures("cheap_energy")
+def test_one_chunk_of_all_steps_trains_the_same_model_and_cut_steps_another(tiny: RunConfig, tmp_path: Path) -> None:
+    results = [
+        trained(tiny, tmp_path / "plain"),
+        trained(tiny, tmp_path / "whole", chunk_steps=tiny.model.timesteps),
+        trained(tiny, tmp_path / "sltt", chunk_steps=1, cut_chunks=True),
+    ]
+    assert results[1] == pytest.approx(results[0], rel=1e-4)
+    assert results[2]["test/loss"] != pytest.approx(results[0]["test/loss"], rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"chunk_steps": 0}, "chunk_steps=0 must be at least 1"),
+        ({"cut_chunks": True}, "cut_chunks=True needs chunks"),
+        ({"chunk_steps": 2, "pack_spikes": True}, "pack_spikes=True has no effect"),
+        ({"chunk_steps": 2, "checkpoint_blocks": True}, "checkpoint_blocks=True has no effect"),
+    ],
+)
+def test_combinations_without_sense_are_refused(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        TrainConfig(**changes)

@@ -38,6 +38,10 @@ class TrainConfig(Config):
     """Recompute the activations of every block in the backward pass: less memory, about a third more time."""
     pack_spikes: bool = False
     """Keep spikes for the backward pass as bits and the neurons' inputs as what batch norm got: equal gradients from less memory."""
+    chunk_steps: int | None = None
+    """Run so many time steps at once and once more in the backward pass: memory of one chunk; batch norms see one chunk."""
+    cut_chunks: bool = False
+    """Let no gradient flow from one chunk to the one before (with chunks of one step: SLTT): then T costs no memory at all."""
     precision: Literal["fp32", "bf16"] = "fp32"
     """Arithmetic: float32, or bfloat16 where autocast finds it safe."""
     accelerator: Literal["auto", "cpu", "gpu"] = "auto"
@@ -63,6 +67,7 @@ class TrainConfig(Config):
             "accumulate",
             "devices",
             "patience",
+            "chunk_steps",
             "checkpoint_steps",
         ):
             value = getattr(self, name)
@@ -76,9 +81,20 @@ class TrainConfig(Config):
                 raise ConfigError(f"{name}={value} must be above 0")
         if self.ema_decay is not None and not 0.0 < self.ema_decay < 1.0:
             raise ConfigError(f"ema_decay={self.ema_decay} must lie between 0 and 1, or be none (no averaging)")
+        self._check_memory()
         for name in ("batch_size", "eval_batch_size"):
             if getattr(self, name) % self.devices:
                 raise ConfigError(f"{name}={getattr(self, name)} is not divisible by devices={self.devices}")
+
+    def _check_memory(self) -> None:
+        """Ways to need less memory that exclude each other."""
+        if self.cut_chunks and self.chunk_steps is None:
+            raise ConfigError("cut_chunks=True needs chunks of steps; add --train.chunk-steps 1 (SLTT) or more")
+        for name in ("checkpoint_blocks", "pack_spikes"):
+            if getattr(self, name) and self.chunk_steps is not None:
+                raise ConfigError(
+                    f"{name}=True has no effect with chunk_steps={self.chunk_steps}, which recomputes whole chunks; drop one"
+                )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -36,6 +36,7 @@ from spikeformers.engine.trainer import (
     train_loader,
 )
 from spikeformers.models.adapt import checkpoint_blocks
+from spikeformers.models.chunks import chunk_time
 from spikeformers.tasks.base import Task
 
 SPLITS = ("train", "val", "test")
@@ -192,6 +193,8 @@ class _Run:
         self.task = self.config.build_task()
         if self.config.train.checkpoint_blocks:
             checkpoint_blocks(self.task.model)
+        if self.config.train.chunk_steps is not None:
+            chunk_time(self.task.model, self.config.train.chunk_steps, cut=self.config.train.cut_chunks)
         splits = self.config.data.build()
         trainer, learner = self._prepare(splits)
         if self.leader:

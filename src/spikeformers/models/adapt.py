@@ -112,13 +112,14 @@ class _Recomputed:
 
     def contexts(self) -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
         """For the first run and for the second, which sees the buffers of the first and changes none."""
-        before = _buffers(self.block)
-        return nullcontext(), _with_buffers(self.block, before)
+        before = buffers_of(self.block)
+        return nullcontext(), with_buffers(self.block, before)
 
 
 @contextmanager
-def _with_buffers(block: nn.Module, values: list[Tensor]) -> Iterator[None]:
-    after = _buffers(block)
+def with_buffers(block: nn.Module, values: list[Tensor]) -> Iterator[None]:
+    """A scope in which the buffers of a module have other values; afterwards they are what they were."""
+    after = buffers_of(block)
     _put(block, values)
     try:
         yield
@@ -126,7 +127,8 @@ def _with_buffers(block: nn.Module, values: list[Tensor]) -> Iterator[None]:
         _put(block, after)
 
 
-def _buffers(block: nn.Module) -> list[Tensor]:
+def buffers_of(block: nn.Module) -> list[Tensor]:
+    """Copies of the buffers of a module."""
     return [buffer.detach().clone() for buffer in block.buffers()]
 
 
