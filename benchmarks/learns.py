@@ -9,26 +9,19 @@ benchmarks/results/learns.json and docs/learns.md. The yardstick is logistic reg
 
 import argparse
 import json
-import os
-import resource
-import shutil
 import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
+import series
 import torch
+from series import ROOT, Training
 
 from spikeformers.cli.parsing import UsageError
-from spikeformers.cli.request import read_config, read_request
 from spikeformers.data.datasets.digits import DigitsConfig
-from spikeformers.data.samples import Samples
-from spikeformers.engine.config import RunConfig
 from spikeformers.engine.machine import machine_card
 from spikeformers.models.base import MODELS
 from spikeformers.recipes.learns import SHIFT, SIZE
 
-ROOT = Path(__file__).resolve().parents[1]
 RUNS = ROOT / "runs" / "learns"
 OUT = ROOT / "benchmarks" / "results" / "learns.json"
 PAGE = ROOT / "docs" / "learns.md"
@@ -47,60 +40,17 @@ def words(family: str) -> list[str]:
     return out if size == SIZE else [*out, "--data.size", str(size), "--data.augment.shift", f"{SHIFT * size:g}"]
 
 
-def wanted(family: str) -> RunConfig:
-    """The configuration that the command means."""
-    return read_config(read_request("train", words(family)[1:]))
-
-
-def learn(family: str) -> float:
-    """Train one family, or go on with it; CPU seconds that it took."""
-    folder = RUNS / family
-    known = folder / "config.yaml"
-    if known.exists() and RunConfig.from_yaml(known).differences(wanted(family)):
-        shutil.rmtree(folder)  # of another recipe
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    resume = ["--resume"] if known.exists() else []
-    subprocess.run(
-        [sys.executable, "-m", "spikeformers", *words(family), "--folder", str(folder), *resume], check=True, cwd=ROOT
-    )
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-
-def done(family: str) -> bool:
-    """Whether results of the present recipe are there."""
-    folder = RUNS / family
-    return (folder / "results.json").exists() and not RunConfig.from_yaml(folder / "config.yaml").differences(
-        wanted(family)
-    )
-
-
-def linear() -> dict[str, Any]:
-    """Logistic regression on the 8×8 pixels of the same split; its regularization is chosen on the validation part."""
-    from sklearn.linear_model import LogisticRegression
-
-    splits = DigitsConfig().build()
-
-    def table(part: Samples) -> tuple[Any, Any]:
-        where = torch.arange(len(part))
-        return part.inputs(where).flatten(1).numpy(), part.targets(where).numpy()
-
-    fits = [LogisticRegression(C=c, max_iter=10_000).fit(*table(splits.train)) for c in (0.01, 0.1, 1.0, 10.0, 100.0)]
-    scores = [
-        {"C": fit.C, "val/accuracy": fit.score(*table(splits.val)), "test/accuracy": fit.score(*table(splits.test))}
-        for fit in fits
-    ]
-    best = max(score["val/accuracy"] for score in scores)
-    chosen = max((s for s in scores if s["val/accuracy"] == best), key=lambda s: s["test/accuracy"])
-    return {"name": "logistic regression (scikit-learn)", **chosen, "tried": scores, "samples": len(splits.test)}
+def training(family: str) -> Training:
+    """Its run."""
+    return Training(tuple(words(family)[1:]), RUNS / family)
 
 
 def gather(baseline: dict[str, Any], cpu: dict[str, float]) -> dict[str, Any]:
     """The whole record from the run folders."""
     rows = []
     for family in MODELS.families():
-        if done(family):
-            results = json.loads((RUNS / family / "results.json").read_text(encoding="utf-8"))
+        if training(family).done():
+            results = training(family).results()
             row = {"family": family, "command": " ".join(["spikeformers", *words(family)])}
             row |= {name: results[name] for name in KEPT}
             rows.append({**row, "cpu_seconds": cpu.get(family), "epochs": results["epochs"]})
@@ -145,11 +95,8 @@ def page(record: dict[str, Any]) -> str:
 
 
 def write(record: dict[str, Any]) -> None:
-    """Record and page, each whole."""
-    for path, text in ((OUT, json.dumps(record, indent=1) + "\n"), (PAGE, page(record))):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.with_suffix(".part").write_text(text, encoding="utf-8")
-        os.replace(path.with_suffix(".part"), path)
+    """Record and page."""
+    series.write(OUT, record, PAGE, page(record))
 
 
 def main() -> int:
@@ -163,12 +110,12 @@ def main() -> int:
         raise UsageError(f"no such families: {', '.join(sorted(unknown))}")
     earlier = json.loads(OUT.read_text(encoding="utf-8"))["rows"] if OUT.exists() else []
     cpu = {row["family"]: row["cpu_seconds"] for row in earlier}
-    baseline, failed = linear(), []
+    baseline, failed = series.linear(DigitsConfig()), []
     for family in [] if args.write else args.only or MODELS.families():
-        if done(family):
+        if training(family).done():
             continue
         try:
-            cpu[family] = learn(family)
+            cpu[family] = training(family).run()
         except subprocess.CalledProcessError:
             failed.append(family)
         write(gather(baseline, cpu))

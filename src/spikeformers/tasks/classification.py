@@ -10,6 +10,7 @@ from spikeformers.core.errors import ConfigError
 from spikeformers.core.types import Batch, StepOutput
 from spikeformers.data.base import DatasetInfo
 from spikeformers.encoders.base import Encoder, EncoderConfig
+from spikeformers.layers.time import repeat
 from spikeformers.metrics.base import Metric
 from spikeformers.metrics.classification import Classification
 from spikeformers.models.base import ModelConfig, SpikingModel
@@ -28,7 +29,10 @@ class ClassificationConfig(TaskConfig):
     loss: LossConfig = CrossEntropy()
     """What is minimized."""
     rows: int = 1
-    """Consecutive steps of a sequence [T, F] that are shown together, as the rows of one image; divides T."""
+    """Consecutive steps of a sequence [T, F] that are shown together, as the rows of one image; divides T.
+
+    With all T of them the sequence is one static image, shown for the model's `timesteps`.
+    """
 
     def frames(self, info: DatasetInfo) -> tuple[int, int, int]:
         """(C, H, W) of what the model sees at a time; a sequence [T, F] becomes T / rows images of rows × F.
@@ -107,7 +111,8 @@ class Classifier(Task):
         if axes == _EVENTS:
             return inputs.transpose(0, 1)
         if axes == _SEQUENCE:
-            return self.normalize(inputs.unflatten(1, (-1, 1, self.config.rows)).transpose(0, 1))
+            x = self.normalize(inputs.unflatten(1, (-1, 1, self.config.rows)).transpose(0, 1))
+            return repeat(x[0], self.model.config.timesteps) if len(x) == 1 else x
         return self.encoder(inputs, self.model.config.timesteps, self.normalize)
 
     def step(self, batch: Batch) -> StepOutput:
