@@ -65,7 +65,7 @@ class DatasetInfo:
         names = ", ".join(self.classes[:12]) + (", …" if len(self.classes) > 12 else "")
         lines = [
             self.title,
-            f"  inputs   {'×'.join(map(str, self.shape))}, mean {self.mean}, std {self.std}",
+            f"  inputs   {'×'.join(map(str, self.shape))}, mean {_brief(self.mean)}, std {_brief(self.std)}",
             f"  classes  {len(self.classes)}: {names}",
             f"  samples  {sizes}",
             f"  split    {self.split}",
@@ -76,6 +76,11 @@ class DatasetInfo:
             *[f"    {line}" for line in self.layout.splitlines()],
         ]
         return "\n".join(lines)
+
+
+def _brief(values: tuple[float, ...]) -> str:
+    """Values for people; many equal ones are said once."""
+    return f"{values[0]} in all {len(values)}" if len(values) > 4 and len(set(values)) == 1 else str(values)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,10 +33,9 @@ def _remote(name: str, parts: dict[str, str]) -> tuple[RemoteFile, ...]:
     )
 
 
-@DATASETS.register("shd", source="Cramer et al., IEEE TNNLS 33(7), 2022, arXiv:1910.07407")
 @dataclass(frozen=True, kw_only=True)
-class SHDConfig(DataConfig):
-    """Spiking Heidelberg Digits: 10,420 spoken digits in German and English as spike counts [T, units]."""
+class HeidelbergConfig(DataConfig):
+    """Abstract: spike trains of cochlear units as counts [T, units]."""
 
     steps: int = 100
     """Time steps T; spikes after the last are left out."""
@@ -44,16 +43,32 @@ class SHDConfig(DataConfig):
     """Duration of a step in milliseconds."""
     units: int = 140
     """Inputs of a step, a divisor of 700; neighboring cochlear units are summed."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.steps < 1 or not self.step_ms > 0:
+            raise ConfigError(f"steps={self.steps} must be at least 1 and step_ms={self.step_ms} above 0")
+        if self.units < 1 or UNITS % self.units:
+            near = sorted((d for d in range(1, UNITS + 1) if UNITS % d == 0), key=lambda d: abs(d - self.units))[:2]
+            raise ConfigError(f"units={self.units} does not divide {UNITS}; nearest valid: {near[0]}, {near[1]}")
+
+    @property
+    def bins(self) -> "SpikeBins":
+        """How spikes are counted."""
+        return SpikeBins(self.steps, self.step_ms, self.units)
+
+
+@DATASETS.register("shd", source="Cramer et al., IEEE TNNLS 33(7), 2022, arXiv:1910.07407")
+@dataclass(frozen=True, kw_only=True)
+class SHDConfig(HeidelbergConfig):
+    """Spiking Heidelberg Digits: 10,420 spoken digits in German and English as spike counts [T, units]."""
+
     val_fraction: float = 0.1
     """Share of the official training part that is the validation part."""
     split_seed: int = 0
     """Seed of the validation split."""
     val_speaker: int | None = None
     """Number of a training speaker (`extra/speaker`) who is the validation part instead of a random share."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check(self.steps, self.step_ms, self.units)
 
     @property
     def info(self) -> DatasetInfo:
@@ -78,8 +93,7 @@ class SHDConfig(DataConfig):
 
     def read(self) -> Splits:
         folder = self.locate("shd_train.h5", "shd_test.h5")
-        view = SpikeBins(self.steps, self.step_ms, self.units)
-        whole, test = (SpikeTrains(folder / f"shd_{part}.h5", len(DIGITS), view) for part in ("train", "test"))
+        whole, test = (SpikeTrains(folder / f"shd_{part}.h5", len(DIGITS), self.bins) for part in ("train", "test"))
         if self.val_speaker is None:
             train, val = carve_validation(whole, self.val_fraction, self.split_seed)
             return Splits(train=train, val=val, test=test)
@@ -98,19 +112,8 @@ class SHDConfig(DataConfig):
 
 @DATASETS.register("ssc", source="Cramer et al., IEEE TNNLS 33(7), 2022, arXiv:1910.07407")
 @dataclass(frozen=True, kw_only=True)
-class SSCConfig(DataConfig):
+class SSCConfig(HeidelbergConfig):
     """Spiking Speech Commands: 105,829 spoken words as spike counts [T, units]."""
-
-    steps: int = 100
-    """Time steps T; spikes after the last are left out."""
-    step_ms: float = 10.0
-    """Duration of a step in milliseconds."""
-    units: int = 140
-    """Inputs of a step, a divisor of 700; neighboring cochlear units are summed."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        _check(self.steps, self.step_ms, self.units)
 
     @property
     def info(self) -> DatasetInfo:
@@ -140,8 +143,7 @@ class SSCConfig(DataConfig):
     def read(self) -> Splits:
         parts = ("train", "valid", "test")
         folder = self.locate(*[f"ssc_{part}.h5" for part in parts])
-        view = SpikeBins(self.steps, self.step_ms, self.units)
-        return Splits(*[SpikeTrains(folder / f"ssc_{part}.h5", 35, view) for part in parts])
+        return Splits(*[SpikeTrains(folder / f"ssc_{part}.h5", 35, self.bins) for part in parts])
 
     def fake(self, n: int, root: Path) -> None:
         for part in ("train", "valid", "test"):
@@ -259,14 +261,6 @@ def _open(path: Path, mode: str) -> Any:
         return h5py.File(path, mode)
     except OSError as error:
         raise DataError(f"{path}: not a readable HDF5 file: {error}") from None
-
-
-def _check(steps: int, step_ms: float, units: int) -> None:
-    if steps < 1 or not step_ms > 0:
-        raise ConfigError(f"steps={steps} must be at least 1 and step_ms={step_ms} above 0")
-    if units < 1 or UNITS % units:
-        near = sorted((d for d in range(1, UNITS + 1) if UNITS % d == 0), key=lambda d: abs(d - units))[:2]
-        raise ConfigError(f"units={units} does not divide {UNITS}; nearest valid: {near[0]}, {near[1]}")
 
 
 def _fake(path: Path, n: int, classes: int) -> None:
