@@ -7,6 +7,7 @@ import torch
 
 from spikeformers.core.errors import ConfigError, DataError
 from spikeformers.data import DATASETS, DataConfig, Samples, Splits
+from spikeformers.data.boxes import NO_BOX
 
 NAMES = DATASETS.names()
 
@@ -63,6 +64,9 @@ def test_labels_lie_within_the_classes(config: DataConfig, splits: Splits) -> No
         if not config.info.classes:
             assert y.is_floating_point()
             assert torch.isfinite(y).all()
+            continue
+        if y.dim() == 3:  # boxes, class first
+            assert ((y[..., 0] >= NO_BOX) & (y[..., 0] < len(config.info.classes))).all()
             continue
         assert y.dtype == torch.int64
         assert 0 <= y.min() <= y.max() < len(config.info.classes)

@@ -24,6 +24,8 @@ class EventDataConfig(DataConfig):
 
     sensor: ClassVar[tuple[int, int]]
     """Height and width of the camera, in pixels."""
+    still: ClassVar[bool] = False
+    """Whether a sample may be without events: windows of a long recording may, whole recordings are then broken."""
 
     representation: RepresentationConfig = Frames(steps=10)
     """How a recording becomes a tensor [T, P, H, W]."""
@@ -40,7 +42,7 @@ class EventDataConfig(DataConfig):
     @property
     def view(self) -> EventView:
         """How a recording becomes a tensor."""
-        return EventView(*self.sensor, self.size, self.representation)
+        return EventView(*self.sensor, self.size, self.representation, self.still)
 
     def recordings(self, items: Sequence[EventFile], read: Reader, window: WindowReader | None = None) -> EventFiles:
         """Recordings as samples.

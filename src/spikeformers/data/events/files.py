@@ -44,12 +44,14 @@ class EventView:
         height, width: of the sensor.
         size: side of the square that events are put on.
         representation: what is made of them.
+        still: whether a recording may be without events.
     """
 
     height: int
     width: int
     size: int
     representation: RepresentationConfig
+    still: bool = False
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -60,9 +62,9 @@ class EventView:
         """The tensor of one recording.
 
         Raises:
-            DataError: the recording is empty or leaves the sensor.
+            DataError: the recording is empty where it may not be, or leaves the sensor.
         """
-        if not len(recording.events):
+        if not len(recording.events) and not self.still:
             raise DataError(f"{origin}: an empty recording; a sample needs at least one event")
         check_within(recording.events, self.height, self.width, origin)
         placed = rescale(recording.events, self.height, self.width, self.size)
