@@ -48,7 +48,7 @@ class Prices:
     """Stands for an energy assessment, which takes longer than these trainings."""
 
     def to_dict(self) -> dict[str, Any]:
-        return {"snn_mj": 1.0, "ann_mj": 2.0, "synops": 3.0}
+        return {"snn_mj": 1.0, "ann_mj": 2.0, "synops": 3.0, "flags": []}
 
 
 @pytest.fixture(scope="module")
