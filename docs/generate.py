@@ -135,6 +135,20 @@ def surrogates() -> str:
     )
 
 
+def attentions() -> str:
+    from spikeformers.layers.attention.base import ATTENTIONS
+    from spikeformers.models.base import MODELS, AttentiveConfig
+
+    takers = [f for f in MODELS.families() if issubclass(MODELS.entry(f).cls, AttentiveConfig)]
+    intro = (
+        'What spiking queries, keys and values make of each other: `create_model("sdt_v1_2_256", attention="statten")`, or '
+        "`model.attention=statten` on the command line. Taken by "
+        + ", ".join(f"[`{family}`](../models/{family}.md)" for family in takers)
+        + "; what does not fit a model's widths or steps is refused when it is built."
+    )
+    return components(ATTENTIONS, "Attention operators", intro)
+
+
 def encoders() -> str:
     from spikeformers.encoders.base import ENCODERS
 
@@ -151,6 +165,7 @@ def pages() -> dict[str, Callable[[], str]]:
         "models.md": models,
         "neurons.md": neurons,
         "surrogates.md": surrogates,
+        "attentions.md": attentions,
         "encoders.md": encoders,
         "datasets.md": datasets,
     }

@@ -14,10 +14,11 @@ import torch
 from torch import nn
 
 from spikeformers import carry
-from spikeformers.core.config import Config
 from spikeformers.core.errors import ConfigError, ShapeError, SpikeformersError
+from spikeformers.layers.attention.base import ATTENTIONS, AttentionConfig
 from spikeformers.layers.checks import map_size
 from spikeformers.models.base import MODELS, ModelConfig, SpikingModel
+from spikeformers.neurons import NeuronConfig
 
 FAMILIES = MODELS.families()
 STEPS = (1, 2, 4, 5, 8)
@@ -231,8 +232,10 @@ def changed_values(value: Any) -> Iterator[Any]:
         yield value[:-1] + ("0" if value[-1] == "1" else "1")
     elif isinstance(value, tuple) and value and isinstance(value[0], int | float):
         yield from ((*value[:-1], value[-1] * 2), tuple(v * 2 for v in value), value + value[-1:], value[:-1])
-    elif isinstance(value, Config):
+    elif isinstance(value, NeuronConfig):
         yield from ("plif", "if", "relu")
+    elif isinstance(value, AttentionConfig):
+        yield from (name for name in ATTENTIONS.families() if name != value.family)
 
 
 def variations(config: ModelConfig, field: str) -> Iterator[ModelConfig]:

@@ -16,6 +16,7 @@ _REGISTRIES = {
     "models": ("spikeformers.models.base", "MODELS"),
     "neurons": ("spikeformers.neurons.base", "NEURONS"),
     "surrogates": ("spikeformers.neurons.surrogate", "SURROGATES"),
+    "attentions": ("spikeformers.layers.attention.base", "ATTENTIONS"),
     "encoders": ("spikeformers.encoders.base", "ENCODERS"),
     "datasets": ("spikeformers.data.base", "DATASETS"),
     "augmentations": ("spikeformers.data.transforms.base", "AUGMENTS"),

@@ -1,20 +1,17 @@
 """The macro design of Meta-SpikeFormer: two convolution levels, then two transformer levels."""
 
 from collections.abc import Callable
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from spikeformers.layers.attention.product import qkv_product
+from spikeformers.layers.attention.base import AttentionConfig
 from spikeformers.layers.conv import ConvNorm, LinearNorm, LinearNormNeuron, NeuronConvNorm
 from spikeformers.layers.conv_mlp import ConvMLP
 from spikeformers.layers.repconv import RepConv
 from spikeformers.layers.time import over_time
-from spikeformers.layers.tokens import merge_heads, split_heads, to_maps, to_tokens
+from spikeformers.layers.tokens import Grid, to_maps, to_tokens
 from spikeformers.neurons import NeuronConfig
-
-SDSAKind = Literal["sdsa1", "sdsa2", "sdsa3", "sdsa4"]
 
 
 class OnTokens(nn.Module):
@@ -71,24 +68,17 @@ class MetaConvBlock(nn.Module):
 
 
 class RepAttention(nn.Module):
-    r"""Spike-driven self-attention with re-parameterizable projections R, maps [T, B, C, H, W] → currents alike.
+    r"""Attention with re-parameterizable projections R, maps [T, B, C, H, W] → currents alike.
 
-    With $z=S(x)$ and $q,k,v=S(R_{q,k,v}z)$, per head,
-
-    $$\text{sdsa1: } a=q\odot S_{1/2}\big(\textstyle\sum_nk_n\odot v_n\big),\quad
-      \text{sdsa2: } a=S_{1/2}\big(\textstyle\sum_nq_n\big)\odot v,\quad
-      \text{sdsa3: } a=S_{1/2}\big(s\,q(k^\top v)\big),\qquad y=R_pa$$
-
-    sdsa4 is sdsa3 with a learned s, which is the same as a learned threshold $1/(2s)$. Only sdsa3 is in the official
-    code; the others are reconstructions from the paper (sdsa2 has no k, and fits the published parameter count).
+    $$z=S(x),\qquad q,k,v=S(R_{q,k,v}z),\qquad y=R_p\,A(q,k,v)$$
 
     Args:
         dim: channels C.
         heads: number of heads; divides `dim`.
         neuron: what fires.
-        attention_neuron: what fires on the product.
-        scale: s.
-        kind: which operator.
+        operator: A; which projections there are follows from what it takes.
+        attention_neuron: what fires in the operator, before its factor on the threshold; None is `neuron`.
+        grid: height and width of the map; None is a square.
     """
 
     def __init__(
@@ -97,32 +87,23 @@ class RepAttention(nn.Module):
         heads: int,
         *,
         neuron: NeuronConfig,
-        attention_neuron: NeuronConfig,
-        scale: float,
-        kind: SDSAKind = "sdsa3",
+        operator: AttentionConfig,
+        attention_neuron: NeuronConfig | None = None,
+        grid: Grid | None = None,
     ) -> None:
         super().__init__()
-        self.heads = heads
-        self.kind = kind
-        self.scale = nn.Parameter(torch.tensor(scale)) if kind == "sdsa4" else scale
+        self.inputs = operator.inputs
         self.neuron = neuron.build(channels=dim)
-        for name in "qv" if kind == "sdsa2" else "qkv":
+        for name in self.inputs:
             self.add_module(name, RepConv(dim, dim))
             self.add_module(f"{name}_neuron", neuron.build(channels=dim))
-        self.attention_neuron = attention_neuron.build(channels=dim, axis=-1)
+        self.operator = operator.build(dim, heads, neuron=attention_neuron or neuron, grid=grid)
         self.proj = RepConv(dim, dim)
 
     def forward(self, x: Tensor) -> Tensor:
         z = self.neuron(x)
-        q, v = to_tokens(self.q_neuron(self.q(z))), to_tokens(self.v_neuron(self.v(z)))
-        k = q if self.kind == "sdsa2" else to_tokens(self.k_neuron(self.k(z)))
-        if self.kind == "sdsa1":
-            a = q * self.attention_neuron((k * v).sum(2, keepdim=True))
-        elif self.kind == "sdsa2":
-            a = self.attention_neuron(q.sum(2, keepdim=True)) * v
-        else:
-            q, k, v = (split_heads(part, self.heads) for part in (q, k, v))
-            a = self.attention_neuron(merge_heads(qkv_product(q, k, v, self.scale)))
+        parts = (self.get_submodule(f"{name}_neuron")(self.get_submodule(name)(z)) for name in self.inputs)
+        a = self.operator(to_tokens(z), *map(to_tokens, parts))
         return self.proj(to_maps(a, *x.shape[3:]))
 
 
@@ -142,35 +123,43 @@ class ScaledBlock(nn.Module):
 
 
 class WideAttention(nn.Module):
-    r"""Efficient spike-driven attention with values r times as wide, maps [T, B, C, H, W] → currents alike.
+    r"""Attention with values r times as wide as queries and keys, maps [T, B, C, H, W] → currents alike.
 
-    $$z=S(x),\quad q,k,v=S(\mathrm{BN}(W_{q,k,v}z)),\quad a=S\big(2\sqrt{h/C}\;(qk^\top)v\big),\quad y=\mathrm{BN}(W_pa)$$
+    $$z=S(x),\qquad q,k,v=S(\mathrm{BN}(W_{q,k,v}z)),\qquad y=\mathrm{BN}(W_p\,A(q,k,v))$$
 
     Args:
         dim: channels C.
-        heads: number of heads h; divides `dim`.
+        heads: number of heads; divides `dim`.
         neuron: what fires.
+        operator: A; which projections there are follows from what it takes.
         value_ratio: width of the values over `dim`, r.
+        grid: height and width of the map; None is a square.
 
     Source: Yao et al., T-PAMI 2025, arXiv:2411.16061; BICLab/Spike-Driven-Transformer-V3.
     """
 
-    def __init__(self, dim: int, heads: int, *, neuron: NeuronConfig, value_ratio: int = 4) -> None:
+    def __init__(
+        self,
+        dim: int,
+        heads: int,
+        *,
+        neuron: NeuronConfig,
+        operator: AttentionConfig,
+        value_ratio: int = 4,
+        grid: Grid | None = None,
+    ) -> None:
         super().__init__()
-        self.heads = heads
-        self.scale = 2 * (dim // heads) ** -0.5
         wide = value_ratio * dim
+        self.inputs = operator.inputs
         self.neuron = neuron.build(channels=dim)
-        self.q = LinearNormNeuron(dim, dim, bias=False, neuron=neuron)
-        self.k = LinearNormNeuron(dim, dim, bias=False, neuron=neuron)
-        self.v = LinearNormNeuron(dim, wide, bias=False, neuron=neuron)
-        self.attention_neuron = neuron.build(channels=wide, axis=-1)
+        for name in self.inputs:
+            self.add_module(name, LinearNormNeuron(dim, wide if name == "v" else dim, bias=False, neuron=neuron))
+        self.operator = operator.build(dim, heads, neuron=neuron, value_dim=wide, grid=grid)
         self.proj = LinearNorm(wide, dim, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
         z = to_tokens(self.neuron(x))
-        q, k, v = (split_heads(project(z), self.heads) for project in (self.q, self.k, self.v))
-        a = self.attention_neuron(merge_heads(qkv_product(q, k, v, self.scale)))
+        a = self.operator(z, *(self.get_submodule(name)(z) for name in self.inputs))
         return to_maps(self.proj(a), *x.shape[3:])
 
 

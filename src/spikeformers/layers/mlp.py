@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from spikeformers.layers.attention.ssa import Residual
+from spikeformers.layers.attention.spiking import Residual
 from spikeformers.layers.conv import LinearNormNeuron, NeuronLinearNorm
 from spikeformers.neurons import NeuronConfig
 

@@ -11,6 +11,8 @@ from spikeformers.core.config import Config
 from spikeformers.core.errors import CheckpointError, ConfigError, ShapeError
 from spikeformers.core.registry import Registry
 from spikeformers.core.types import FeatureInfo
+from spikeformers.layers.attention.base import AttentionConfig
+from spikeformers.layers.attention.ssa import SSAConfig
 from spikeformers.layers.checks import height_width
 from spikeformers.layers.time import repeat
 from spikeformers.models.official import OfficialArgs
@@ -69,6 +71,22 @@ class ModelConfig(Config):
     def official_rules(self) -> Rules:
         """Rules from the official parameter names of this config's layout to ours."""
         raise CheckpointError(f"no official parameter names of {type(self).__name__.removesuffix('Config')} are known")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttentiveConfig(ModelConfig):
+    """Abstract: a model whose attention operator may be chosen."""
+
+    attention: AttentionConfig = SSAConfig()
+    """What queries, keys and values make of each other."""
+
+    @property
+    def causal(self) -> bool:  # type: ignore[override]
+        """Whether the output at step t never depends on input after t, which the attention decides."""
+        return self.attention.causal
+
+    def twin(self) -> Self:
+        return self.but(neuron="relu", timesteps=1, attention=self.attention.for_one_step())
 
 
 class SpikingModel(nn.Module):

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from spikeformers.layers.attention.product import qkv_product
-from spikeformers.layers.attention.ssa import Residual
+from spikeformers.layers.attention.spiking import Residual
 from spikeformers.layers.conv import ConvNormNeuron, LinearNorm, LinearNormNeuron
 from spikeformers.layers.tokens import Grid, grid_of, to_maps, to_tokens
 from spikeformers.neurons import NeuronConfig

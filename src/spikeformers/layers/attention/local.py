@@ -3,7 +3,7 @@
 from torch import Tensor, nn
 
 from spikeformers.core.errors import ShapeError
-from spikeformers.layers.attention.ssa import SpikingSelfAttention
+from spikeformers.layers.attention.spiking import SpikingSelfAttention
 from spikeformers.layers.conv import ConvNormNeuron
 from spikeformers.layers.tokens import to_maps, to_tokens
 from spikeformers.neurons import NeuronConfig

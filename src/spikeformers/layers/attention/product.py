@@ -3,7 +3,7 @@
 from torch import Tensor
 
 
-def qkv_product(q: Tensor, k: Tensor, v: Tensor, scale: float) -> Tensor:
+def qkv_product(q: Tensor, k: Tensor, v: Tensor, scale: float | Tensor) -> Tensor:
     r"""$(q k^\top) v \cdot s$ for q, k [..., N, d] and v [..., N, e] → [..., N, e].
 
     There is no softmax, so the product is associative: with $d e$ below $N (d + e) / 2$ it is computed as $q (k^\top v)$.

@@ -1,55 +1,78 @@
 """Q-K attention: two spike matrices, one of them reduced to a binary mask."""
 
-from typing import Literal
+from dataclasses import dataclass
+from typing import ClassVar
 
 from torch import Tensor, nn
 
-from spikeformers.layers.attention.ssa import Residual
-from spikeformers.layers.conv import LinearNorm, LinearNormNeuron
+from spikeformers.layers.attention.base import ATTENTIONS, AttentionConfig, check_values
+from spikeformers.layers.tokens import Grid
 from spikeformers.neurons import NeuronConfig
 
-Masked = Literal["token", "channel"]
-"""What the mask selects: whole tokens of a head (QKTA) or whole channels (QKCA)."""
+SOURCE = "Zhou et al., 'QKFormer', NeurIPS 2024; zhouchenlin2096/QKFormer"
 
 
-class QKAttention(nn.Module):
-    r"""Q-K attention on tokens [T, B, N, C] → [T, B, N, C], linear in N and in C.
+@ATTENTIONS.register("qk_token", source=SOURCE)
+@dataclass(frozen=True, kw_only=True)
+class QKTokenConfig(AttentionConfig):
+    r"""Q-K token attention: the tokens of each head are masked, in time linear in N and in C.
 
-    $$q,k=S(\mathrm{BN}(W_{q,k}x)),\qquad m=S_{1/2}\Big(\sum q\Big),\qquad y=S(\mathrm{BN}(W_p(m\odot k)))$$
+    $$a=S_{1/2}\Big(\sum_cq_{\cdot,c}\Big)\odot k$$
 
-    Masking tokens, the sum runs over the channels of each head, m is [N, h]; masking channels, it runs over tokens, m is [C].
-    With `residual="membrane"` the input passes a neuron first and the output is the current $\mathrm{BN}(W_p(m\odot k))$.
-
-    Args:
-        dim: channels C.
-        heads: number of heads; divides `dim`.
-        neuron: what fires; for the mask with half its threshold.
-        masked: what the mask selects.
-        residual: which kind of block this branch belongs to.
-
-    Source: Zhou et al., "QKFormer", NeurIPS 2024; zhouchenlin2096/QKFormer (masking channels: the paper only).
+    The sum runs over the channels of a head.
     """
 
-    def __init__(
-        self, dim: int, heads: int, *, neuron: NeuronConfig, masked: Masked = "token", residual: Residual = "sew"
-    ) -> None:
+    inputs: ClassVar[str] = "qk"
+
+    def build(
+        self, dim: int, heads: int, *, neuron: NeuronConfig, value_dim: int | None = None, grid: Grid | None = None
+    ) -> nn.Module:
+        check_values("qk_token", dim, value_dim)
+        return TokenMask(heads, neuron.scaled_threshold(0.5).build(channels=heads, axis=-1))
+
+
+@ATTENTIONS.register(
+    "qk_channel",
+    variants={"sdsa2": {}},
+    source="Zhou et al., 'QKFormer', NeurIPS 2024, the paper only. SDSA-2: Yao et al., ICLR 2024, the paper only",
+)
+@dataclass(frozen=True, kw_only=True)
+class QKChannelConfig(AttentionConfig):
+    r"""Q-K channel attention, and SDSA-2, which is the same: channels are masked.
+
+    $$a=S_{1/2}\Big(\sum_nq_{n,\cdot}\Big)\odot k$$
+
+    The sum runs over tokens. A reconstruction from the papers; as SDSA-2 it fits the published parameter count.
+    """
+
+    inputs: ClassVar[str] = "qk"
+
+    def build(
+        self, dim: int, heads: int, *, neuron: NeuronConfig, value_dim: int | None = None, grid: Grid | None = None
+    ) -> nn.Module:
+        check_values("qk_channel", dim, value_dim)
+        return ChannelMask(neuron.scaled_threshold(0.5).build(channels=dim, axis=-1))
+
+
+class TokenMask(nn.Module):
+    """Spikes q, k [T, B, N, C] → k at the tokens of each head that q selects."""
+
+    def __init__(self, heads: int, neuron: nn.Module) -> None:
         super().__init__()
         self.heads = heads
-        self.masked = masked
-        self.neuron = neuron.build(channels=dim, axis=-1) if residual == "membrane" else nn.Identity()
-        self.q = LinearNormNeuron(dim, dim, bias=False, neuron=neuron)
-        self.k = LinearNormNeuron(dim, dim, bias=False, neuron=neuron)
-        half = neuron.scaled_threshold(0.5)
-        self.attn_neuron = half.build(channels=heads if masked == "token" else dim, axis=-1)
-        if residual == "sew":
-            self.proj: nn.Module = LinearNormNeuron(dim, dim, bias=True, neuron=neuron)
-        else:
-            self.proj = LinearNorm(dim, dim, bias=True)
+        self.neuron = neuron
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.neuron(x)
-        q, k = self.q(x), self.k(x)
-        if self.masked == "channel":
-            return self.proj(self.attn_neuron(q.sum(2, keepdim=True)) * k)
-        mask = self.attn_neuron(q.unflatten(3, (self.heads, -1)).sum(4))
-        return self.proj((mask.unsqueeze(4) * k.unflatten(3, (self.heads, -1))).flatten(3))
+    def forward(self, z: Tensor, q: Tensor, k: Tensor) -> Tensor:
+        mask = self.neuron(q.unflatten(3, (self.heads, -1)).sum(4))
+        return (mask.unsqueeze(4) * k.unflatten(3, (self.heads, -1))).flatten(3)
+
+
+class ChannelMask(nn.Module):
+    """Spikes q, k [T, B, N, C] → k in the channels that q selects."""
+
+    def __init__(self, neuron: nn.Module) -> None:
+        super().__init__()
+        self.neuron = neuron
+
+    def forward(self, z: Tensor, q: Tensor, k: Tensor) -> Tensor:
+        return self.neuron(q.sum(2, keepdim=True)) * k

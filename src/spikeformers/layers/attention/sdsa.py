@@ -1,15 +1,84 @@
-"""Spike-driven self-attention and its spatio-temporal successor, on tokens of a map."""
+"""Spike-driven self-attention and its spatio-temporal successor."""
 
+from dataclasses import dataclass
 from math import sqrt
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from spikeformers.core.errors import ShapeError
-from spikeformers.layers.conv import LinearNorm, LinearNormNeuron
+from spikeformers.core.errors import ConfigError, ShapeError
+from spikeformers.layers.attention.base import ATTENTIONS, AttentionConfig, check_values
 from spikeformers.layers.tokens import Grid, grid_of, merge_heads, split_heads, to_maps
 from spikeformers.neurons import NeuronConfig
+
+
+@ATTENTIONS.register(
+    "sdsa1", source="Yao et al., 'Spike-driven Transformer', NeurIPS 2023; BICLab/Spike-Driven-Transformer"
+)
+@dataclass(frozen=True, kw_only=True)
+class SDSA1Config(AttentionConfig):
+    r"""SDSA-1: Hadamard products and a column sum over tokens.
+
+    $$a=q\odot S_{1/2}\Big(\sum_nk_n\odot v_n\Big)$$
+
+    Everything happens channel by channel, so heads only matter with `pool`.
+    """
+
+    pool: bool = False
+    """Whether spikes spread over 3×3 neighbours: k and v on the map, k⊙v and a on the N×d plane of each head (CIFAR10-DVS)."""
+
+    def build(
+        self, dim: int, heads: int, *, neuron: NeuronConfig, value_dim: int | None = None, grid: Grid | None = None
+    ) -> nn.Module:
+        check_values("sdsa1", dim, value_dim)
+        return Gate(heads, self.pool, grid, neuron.scaled_threshold(0.5).build(channels=dim, axis=-1))
+
+
+@ATTENTIONS.register(
+    "statten",
+    source="Lee et al., 'Spiking Transformer with Spatial-Temporal Attention', CVPR 2025; "
+    "Intelligent-Computing-Lab-Yale/STAtten",
+)
+@dataclass(frozen=True, kw_only=True)
+class ChunkedConfig(AttentionConfig):
+    r"""Spatio-temporal attention: the c·N tokens of a chunk of c steps attend to each other, per head.
+
+    $$a=S_{1/2}\big(s\,q(k^\top v)\big),\qquad s=1/\sqrt N$$
+
+    A step sees the later steps of its chunk.
+    """
+
+    causal: ClassVar[bool] = False
+
+    chunk: int = 2
+    """Steps c that attend to each other; divides T."""
+    pool: bool = False
+    """Whether spikes spread over 3×3 neighbours on the map (events): q, k and v, and p from the input; a ← a⊙p + p, s = 1/(Nc)."""
+
+    def __post_init__(self) -> None:
+        if self.chunk < 1:
+            raise ConfigError(f"chunk={self.chunk} must be at least 1 step")
+
+    def check_steps(self, timesteps: int) -> None:
+        if timesteps % self.chunk:
+            fits = ", ".join(str(c) for c in range(1, timesteps + 1) if timesteps % c == 0)
+            raise ConfigError(
+                f"attention over chunks of chunk={self.chunk} steps does not fill timesteps={timesteps}; "
+                f"chunks that do: {fits}"
+            )
+
+    def for_one_step(self) -> Self:
+        return self.but(chunk=1)
+
+    def build(
+        self, dim: int, heads: int, *, neuron: NeuronConfig, value_dim: int | None = None, grid: Grid | None = None
+    ) -> nn.Module:
+        if self.pool:
+            check_values("statten", dim, value_dim)
+        fires = neuron.scaled_threshold(0.5).build(channels=value_dim or dim, axis=-1)
+        return ChunkedProduct(heads, self.chunk, self.pool, grid, fires)
 
 
 def widen(x: Tensor) -> Tensor:
@@ -23,109 +92,51 @@ def widen_tokens(x: Tensor, grid: Grid | None = None) -> Tensor:
     return widen(to_maps(x, *grid_of(x.shape[2], grid))).flatten(3).transpose(2, 3)
 
 
-class SpikeDrivenAttention(nn.Module):
-    r"""SDSA-1: attention by Hadamard products and a column sum, tokens [T, B, N, C] → current [T, B, N, C].
+class Gate(nn.Module):
+    """Spikes q, k, v [T, B, N, C] → q in the channels where k and v meet often enough."""
 
-    $$z=S(x),\quad q,k,v=S(\mathrm{BN}(W_{q,k,v}z)),\quad g=S_{1/2}\big(\textstyle\sum_{n}k_n\odot v_n\big),\quad
-      y=\mathrm{BN}(W_p(q\odot g))$$
-
-    The sum runs over tokens, so heads only matter with `pool`.
-
-    Args:
-        dim: channels C.
-        heads: number of heads; divides `dim`.
-        neuron: what fires; after the sum with half its threshold.
-        pool: the event layout: `widen` k and v on the map, and k⊙v and q⊙g on the N×d plane of each head.
-        grid: height and width of the map, which `pool` needs; None is a square.
-
-    Source: Yao et al., "Spike-driven Transformer", NeurIPS 2023; BICLab/Spike-Driven-Transformer.
-    """
-
-    def __init__(
-        self, dim: int, heads: int, *, neuron: NeuronConfig, pool: bool = False, grid: Grid | None = None
-    ) -> None:
+    def __init__(self, heads: int, pool: bool, grid: Grid | None, neuron: nn.Module) -> None:
         super().__init__()
         self.heads = heads
         self.pool = pool
         self.grid = grid
-        self.neuron = neuron.build(channels=dim, axis=-1)
-        self.q = LinearNormNeuron(dim, dim, bias=False, neuron=neuron)
-        self.k = LinearNormNeuron(dim, dim, bias=False, neuron=neuron)
-        self.v = LinearNormNeuron(dim, dim, bias=False, neuron=neuron)
-        self.attn_neuron = neuron.scaled_threshold(0.5).build(channels=dim, axis=-1)
-        self.proj = LinearNorm(dim, dim, bias=True)
+        self.neuron = neuron
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.neuron(x)
-        q, k, v = self.q(x), self.k(x), self.v(x)
+    def forward(self, z: Tensor, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         if not self.pool:
-            gate = self.attn_neuron((k * v).sum(2, keepdim=True))
-            return self.proj(q * gate)
+            return q * self.neuron((k * v).sum(2, keepdim=True))
         product = widen(split_heads(widen_tokens(k, self.grid) * widen_tokens(v, self.grid), self.heads))
-        gate = self.attn_neuron(merge_heads(product).sum(2, keepdim=True))
-        return self.proj(merge_heads(widen(split_heads(q * gate, self.heads))))
+        gate = self.neuron(merge_heads(product).sum(2, keepdim=True))
+        return merge_heads(widen(split_heads(q * gate, self.heads)))
 
 
-class SpatioTemporalAttention(nn.Module):
-    r"""STAtten: linear attention over the tokens of a chunk of steps, [T, B, N, C] → current [T, B, N, C].
-
-    The c·N tokens of each chunk of c steps attend to each other, per head:
-
-    $$z=S(x),\quad q,k,v=S(\mathrm{BN}(W_{q,k,v}z)),\quad a=S_{1/2}\big(s\,q(k^\top v)\big),\quad y=\mathrm{BN}(W_pa)$$
-
-    with $s=1/\sqrt N$. A step sees the later steps of its chunk.
-
-    Args:
-        dim: channels C.
-        heads: number of heads; divides `dim`.
-        chunk: steps c of a chunk; divides T.
-        neuron: what fires; after the product with half its threshold.
-        pool: the event layout: `widen` q, k, v; with p the widened z, a ← a⊙p + p; and $s=1/(Nc)$.
-        grid: height and width of the map, which `pool` needs; None is a square.
+class ChunkedProduct(nn.Module):
+    """S(s·q·(k·v)) over the tokens of each chunk: spikes [T, B, N, C], values of any width → spikes of that width.
 
     Raises:
         ShapeError: T is not divisible by the chunk, or the tokens are not those of the map.
-
-    Source: Lee et al., "Spiking Transformer with Spatial-Temporal Attention", CVPR 2025;
-    Intelligent-Computing-Lab-Yale/STAtten.
     """
 
-    def __init__(
-        self,
-        dim: int,
-        heads: int,
-        *,
-        chunk: int,
-        neuron: NeuronConfig,
-        pool: bool = False,
-        grid: Grid | None = None,
-    ) -> None:
+    def __init__(self, heads: int, chunk: int, pool: bool, grid: Grid | None, neuron: nn.Module) -> None:
         super().__init__()
         self.heads = heads
         self.chunk = chunk
         self.pool = pool
         self.grid = grid
-        self.neuron = neuron.build(channels=dim, axis=-1)
-        self.q = LinearNormNeuron(dim, dim, bias=False, neuron=neuron)
-        self.k = LinearNormNeuron(dim, dim, bias=False, neuron=neuron)
-        self.v = LinearNormNeuron(dim, dim, bias=False, neuron=neuron)
-        self.attn_neuron = neuron.scaled_threshold(0.5).build(channels=dim, axis=-1)
-        self.proj = LinearNorm(dim, dim, bias=True)
+        self.neuron = neuron
 
-    def forward(self, x: Tensor) -> Tensor:
-        steps, tokens = x.shape[0], x.shape[2]
+    def forward(self, z: Tensor, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        steps, tokens = q.shape[0], q.shape[2]
         if steps % self.chunk:
             raise ShapeError(f"attention over chunks of {self.chunk} steps needs T divisible by it; got T={steps}")
         scale = 1.0 / (tokens * self.chunk) if self.pool else 1.0 / sqrt(tokens)
-        z = self.neuron(x)
-        q, k, v = self.q(z), self.k(z), self.v(z)
         if self.pool:
             q, k, v = (widen_tokens(part, self.grid) for part in (q, k, v))
         q, k, v = (split_heads(part, self.heads).unflatten(0, (-1, self.chunk)) for part in (q, k, v))
         summary = torch.einsum("gtbhnd,gtbhne->gbhde", k, v) * scale
         attended = torch.einsum("gtbhnd,gbhde->gtbhne", q, summary)
-        a = self.attn_neuron(merge_heads(attended.flatten(0, 1)))
-        if self.pool:
-            p = widen_tokens(z, self.grid)
-            a = a * p + p
-        return self.proj(a)
+        a = self.neuron(merge_heads(attended.flatten(0, 1)))
+        if not self.pool:
+            return a
+        p = widen_tokens(z, self.grid)
+        return a * p + p

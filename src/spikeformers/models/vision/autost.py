@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from spikeformers.core.errors import ConfigError
 from spikeformers.core.types import FeatureInfo
-from spikeformers.layers.attention.ssa import SpikingSelfAttention
+from spikeformers.layers.attention.spiking import SpikingSelfAttention
 from spikeformers.layers.checks import check_heads, check_pools
 from spikeformers.layers.init import truncated_normal
 from spikeformers.layers.mlp import SpikingMLP
@@ -106,7 +106,7 @@ class AutoSTConfig(ModelConfig):
         rules = [
             Rule("head.{p}", "head.{p}"),
             Rule("block.{i}.attn.lif.{p}", "blocks.{i}.attention.neuron.{p}"),
-            Rule("block.{i}.attn.attn_lif.{p}", "blocks.{i}.attention.attn_neuron.{p}"),
+            Rule("block.{i}.attn.attn_lif.{p}", "blocks.{i}.attention.operator.neuron.{p}"),
             *conv_rules("patch_embed.proj_conv3", "patch_embed.proj_bn3", "stem.last"),
             *conv_rules("patch_embed.rpe_conv", "patch_embed.rpe_bn", "stem.position"),
         ]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from spikeformers.core.errors import ConfigError
 from spikeformers.core.types import FeatureInfo
-from spikeformers.layers.attention.ssa import SpikingSelfAttention
+from spikeformers.layers.attention.spiking import SpikingSelfAttention
 from spikeformers.layers.checks import check_heads, check_stages
 from spikeformers.layers.conv import ConvNorm, ConvNormNeuron, NeuronConvNorm
 from spikeformers.layers.init import truncated_normal

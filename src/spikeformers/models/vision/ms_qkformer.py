@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from spikeformers.core.errors import ConfigError
 from spikeformers.core.types import FeatureInfo
-from spikeformers.layers.attention.qk import QKAttention
-from spikeformers.layers.attention.ssa import SpikingSelfAttention
+from spikeformers.layers.attention.qk import QKTokenConfig
+from spikeformers.layers.attention.spiking import SpikingSelfAttention
+from spikeformers.layers.attention.ssa import SSAConfig
 from spikeformers.layers.checks import check_heads, check_stages
 from spikeformers.layers.conv import ConvNorm, ConvNormNeuron, NeuronConvNorm
 from spikeformers.layers.init import truncated_normal
@@ -174,8 +175,8 @@ def _between(before: int, width: int, early_pool: bool, neuron: NeuronConfig) ->
 
 
 def _block(config: MSQKFormerConfig, width: int) -> ResidualBlock:
-    kind = SpikingSelfAttention if width == config.dim else QKAttention
+    operator = SSAConfig() if width == config.dim else QKTokenConfig()
     return ResidualBlock(
-        kind(width, config.heads, neuron=config.neuron, residual="membrane"),
+        SpikingSelfAttention(width, config.heads, neuron=config.neuron, operator=operator, residual="membrane"),
         membrane_mlp(width, round(width * config.mlp_ratio), config.neuron),
     )

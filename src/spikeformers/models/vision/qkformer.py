@@ -11,15 +11,17 @@ from torch import Tensor, nn
 from spikeformers.core.errors import ConfigError
 from spikeformers.core.types import FeatureInfo
 from spikeformers.layers.across_batch import AcrossBatch
-from spikeformers.layers.attention.qk import Masked, QKAttention
-from spikeformers.layers.attention.ssa import SpikingSelfAttention
-from spikeformers.layers.checks import check_heads, check_stages
+from spikeformers.layers.attention.base import AttentionConfig
+from spikeformers.layers.attention.qk import QKTokenConfig
+from spikeformers.layers.attention.spiking import SpikingSelfAttention
+from spikeformers.layers.attention.ssa import SSAConfig
+from spikeformers.layers.checks import check_heads, check_stages, map_size
 from spikeformers.layers.conv import ConvNormNeuron
 from spikeformers.layers.mixer_block import TokenStage
 from spikeformers.layers.mlp import SpikingMLP
 from spikeformers.layers.paths import TwoPaths
 from spikeformers.layers.residual import ResidualBlock
-from spikeformers.models.base import MODELS, ModelConfig, SpikingModel
+from spikeformers.models.base import MODELS, AttentiveConfig, SpikingModel
 from spikeformers.models.official import OfficialArgs, count_blocks, shape_of
 from spikeformers.neurons import NeuronConfig
 from spikeformers.weights.rules import Rule, Rules
@@ -43,7 +45,7 @@ _EVENTS = {"img_size": 128, "in_channels": 2, "timesteps": 16, "depths": (1, 1),
     "zhouchenlin2096/QKFormer",
 )
 @dataclass(frozen=True, kw_only=True)
-class QKFormerConfig(ModelConfig):
+class QKFormerConfig(AttentiveConfig):
     """QKFormer: spiking patch embeddings with shortcuts; Q-K attention in all stages but the last, which has SSA."""
 
     dim: int = 512
@@ -58,8 +60,8 @@ class QKFormerConfig(ModelConfig):
     """Pixels per token side of the first stage: 4 ImageNet, 1 CIFAR, 8 events."""
     early_pool: bool = True
     """Whether the embeddings between stages pool after their first convolution (ImageNet) or after their second."""
-    attention: Literal["qk_token", "qk_channel", "ssa"] = "qk_token"
-    """Attention of all stages but the last: Q-K masking tokens (the official models) or channels (the paper), or SSA."""
+    attention: AttentionConfig = QKTokenConfig()
+    """Attention of all stages but the last, which has SSA: Q-K masking tokens (official) or channels (the paper), or another."""
     batch_leak: bool = False
     """Reproduce the official code, where the neuron after SSA carries its state from sample to sample of a batch."""
 
@@ -67,6 +69,7 @@ class QKFormerConfig(ModelConfig):
         check_stages(self.dim, self.depths, self.stem_stride, self.img_size)
         for width in self.widths:
             check_heads(width, self.heads)
+        self.attention.check_steps(self.timesteps)
         if self.widths[0] % (8 if self.stem_stride == 8 else 2):
             raise ConfigError(f"the first stage's width {self.widths[0]} cannot be divided as its stem needs")
 
@@ -112,7 +115,7 @@ class QKFormerConfig(ModelConfig):
             last = stage == len(self.depths) - 1
             official, ours = f"stage{stage + 1}.{{i}}", f"stages.{stage}.{{i}}"
             attention = "tssa" if not last else "attn" if imagenet else "ssa"
-            for part in ("q", "k", "v", "proj") if last or self.attention == "ssa" else ("q", "k", "proj"):
+            for part in (*(SSAConfig() if last else self.attention).inputs, "proj"):
                 name = f"{official}.{attention}.{part}"
                 rules += linear_rules(f"{name}_conv", f"{name}_bn", f"{ours}.attention.{part}.unit", 1)
             for number in (1, 2):
@@ -145,10 +148,7 @@ class QKFormer(SpikingModel):
         for before, width in pairwise(widths):
             self.embeds.append(_between(before, width, config.early_pool, neuron))
         self.stages = nn.ModuleList(
-            [
-                TokenStage(*(_block(config, width, last=width == config.dim) for _ in range(depth)))
-                for depth, width in zip(config.depths, widths, strict=True)
-            ]
+            [TokenStage(*(_block(config, stage) for _ in range(depth))) for stage, depth in enumerate(config.depths)]
         )
         self.head = nn.Linear(config.dim, config.num_classes)
         self.feature_info = [
@@ -194,12 +194,15 @@ def _between(before: int, width: int, early_pool: bool, neuron: NeuronConfig) ->
     return TwoPaths(nn.Identity(), main, ConvNormNeuron(before, width, 1, stride=2, neuron=neuron))
 
 
-def _block(config: QKFormerConfig, width: int, last: bool) -> ResidualBlock:
-    if last or config.attention == "ssa":
-        attention: nn.Module = SpikingSelfAttention(width, config.heads, neuron=config.neuron)
-        if config.batch_leak:
-            attention.proj.neuron = AcrossBatch(attention.proj.neuron)
-    else:
-        masked: Masked = "token" if config.attention == "qk_token" else "channel"
-        attention = QKAttention(width, config.heads, neuron=config.neuron, masked=masked)
+def _block(config: QKFormerConfig, stage: int) -> ResidualBlock:
+    width, last = config.widths[stage], stage == len(config.depths) - 1
+    attention = SpikingSelfAttention(
+        width,
+        config.heads,
+        neuron=config.neuron,
+        operator=SSAConfig() if last else config.attention,
+        grid=map_size(config.img_size, config.stem_stride << stage),
+    )
+    if last and config.batch_leak:
+        attention.proj.neuron = AcrossBatch(attention.proj.neuron)
     return ResidualBlock(attention, SpikingMLP(width, round(width * config.mlp_ratio), neuron=config.neuron))

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from spikeformers.core.errors import ConfigError
 from spikeformers.core.types import FeatureInfo
+from spikeformers.layers.attention.ssa import SSAConfig
 from spikeformers.layers.checks import check_heads, check_stride
 from spikeformers.layers.meta import MetaConvBlock, MetaTrunk, OnTokens, RepAttention, ScaledBlock, SeparableConv
 from spikeformers.layers.mlp import SpikingMLP
@@ -132,7 +133,11 @@ class QSD(SpikingModel):
 
         def block(dim: int) -> nn.Module:
             attention = RepAttention(
-                dim, config.heads, neuron=neuron, attention_neuron=config.attention_neuron, scale=0.25
+                dim,
+                config.heads,
+                neuron=neuron,
+                operator=SSAConfig(scale=0.25, threshold=1.0),
+                attention_neuron=config.attention_neuron,
             )
             mlp = OnTokens(SpikingMLP(dim, round(dim * ratio), neuron=neuron, residual="membrane"))
             return ScaledBlock(dim, attention, mlp, init_scale=config.init_scale)

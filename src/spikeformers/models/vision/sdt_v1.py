@@ -8,14 +8,16 @@ import torch
 from torch import Tensor, nn
 
 from spikeformers.core.types import FeatureInfo
-from spikeformers.layers.attention.sdsa import SpikeDrivenAttention
+from spikeformers.layers.attention.base import AttentionConfig
+from spikeformers.layers.attention.sdsa import SDSA1Config
+from spikeformers.layers.attention.spiking import SpikingSelfAttention
 from spikeformers.layers.checks import check_heads, check_pools, map_size
 from spikeformers.layers.init import truncated_normal
 from spikeformers.layers.mlp_membrane import membrane_mlp
 from spikeformers.layers.residual import ResidualBlock
 from spikeformers.layers.stem_membrane import MembranePatchSplitting
 from spikeformers.layers.tokens import to_maps, to_tokens
-from spikeformers.models.base import MODELS, ModelConfig, SpikingModel
+from spikeformers.models.base import MODELS, AttentiveConfig, SpikingModel
 from spikeformers.models.official import OfficialArgs, count_blocks, shape_of
 from spikeformers.models.vision.sdt_v1_weights import official_rules
 from spikeformers.neurons.plif import PLIFConfig
@@ -23,7 +25,7 @@ from spikeformers.neurons.surrogate import Sigmoid
 from spikeformers.weights.rules import Rules
 
 _CIFAR = {"img_size": 32, "num_classes": 10, "pools": "0011", "depth": 2}
-_EVENTS = {"img_size": 64, "in_channels": 2, "timesteps": 10, "event_pooling": True}
+_EVENTS = {"img_size": 64, "in_channels": 2, "timesteps": 10, "attention": SDSA1Config(pool=True)}
 
 
 @MODELS.register(
@@ -46,7 +48,7 @@ _EVENTS = {"img_size": 64, "in_channels": 2, "timesteps": 10, "event_pooling": T
     source="Yao et al., 'Spike-driven Transformer', NeurIPS 2023; BICLab/Spike-Driven-Transformer",
 )
 @dataclass(frozen=True, kw_only=True)
-class SDTV1Config(ModelConfig):
+class SDTV1Config(AttentiveConfig):
     """Spike-driven Transformer V1: MS-SPS stem, blocks of SDSA-1 and MLP on membrane residuals, spiking head."""
 
     dim: int = 512
@@ -54,16 +56,17 @@ class SDTV1Config(ModelConfig):
     depth: int = 8
     """Number of blocks."""
     heads: int = 8
-    """Attention heads; SDSA works channel by channel, so they only matter with event_pooling."""
+    """Attention heads; SDSA-1 works channel by channel, so they only matter with its `pool` and in other operators."""
     mlp_ratio: float = 4.0
     """Hidden width of the MLP over dim; at 1 each of its layers has a residual of its own."""
     pools: str = "1111"
     """For each of the four stem units, whether it max-pools by 2: 1111 ImageNet, 0011 CIFAR and 64² events."""
-    event_pooling: bool = False
-    """Whether the attention max-pools its spikes over 3×3 neighbourhoods (the CIFAR10-DVS layout)."""
+    attention: AttentionConfig = SDSA1Config()
+    """What queries, keys and values make of each other; the CIFAR10-DVS layout has SDSA-1 with `pool`."""
 
     def __post_init__(self) -> None:
         check_heads(self.dim, self.heads)
+        self.attention.check_steps(self.timesteps)
         check_pools(self.dim, self.pools, self.img_size)
 
     @property
@@ -94,7 +97,7 @@ class SDTV1Config(ModelConfig):
             heads=args.heads(8),
             mlp_ratio=hidden / dim,
             pools=pools,
-            event_pooling=bool(pooling),
+            attention=SDSA1Config(pool=bool(pooling)),
         )
 
     def official_rules(self) -> Rules:
@@ -112,11 +115,12 @@ class SDTV1(SpikingModel):
         self.blocks = nn.Sequential(
             *(
                 ResidualBlock(
-                    SpikeDrivenAttention(
+                    SpikingSelfAttention(
                         dim,
                         config.heads,
                         neuron=neuron,
-                        pool=config.event_pooling,
+                        operator=config.attention,
+                        residual="membrane",
                         grid=map_size(config.img_size, config.stride),
                     ),
                     membrane_mlp(dim, round(dim * config.mlp_ratio), neuron),

@@ -11,7 +11,7 @@ def official_rules() -> Rules:
         Rule("head_lif.{p}", "head_neuron.{p}"),
         Rule("block.{i}.attn.talking_heads.{p}", None),
         Rule("block.{i}.attn.attn_lif.{p}", None),
-        Rule("block.{i}.attn.talking_heads_lif.{p}", "blocks.{i}.attention.attn_neuron.{p}"),
+        Rule("block.{i}.attn.talking_heads_lif.{p}", "blocks.{i}.attention.operator.neuron.{p}"),
         Rule("block.{i}.attn.shortcut_lif.{p}", "blocks.{i}.attention.neuron.{p}"),
         Rule("patch_embed.rpe_lif.{p}", None),
         *conv_rules("patch_embed.rpe_conv", "patch_embed.rpe_bn", "stem.position.unit"),

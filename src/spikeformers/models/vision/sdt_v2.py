@@ -9,11 +9,12 @@ from torch import Tensor, nn
 
 from spikeformers.core.errors import ConfigError
 from spikeformers.core.types import FeatureInfo
-from spikeformers.layers.checks import check_heads, check_stride
-from spikeformers.layers.meta import MetaConvBlock, MetaTrunk, OnTokens, RepAttention, SDSAKind, SeparableConv
+from spikeformers.layers.attention.qk import QKChannelConfig
+from spikeformers.layers.checks import check_heads, check_stride, map_size
+from spikeformers.layers.meta import MetaConvBlock, MetaTrunk, OnTokens, RepAttention, SeparableConv
 from spikeformers.layers.mlp import SpikingMLP
 from spikeformers.layers.residual import ResidualBlock
-from spikeformers.models.base import MODELS, ModelConfig, SpikingModel
+from spikeformers.models.base import MODELS, AttentiveConfig, SpikingModel
 from spikeformers.models.official import OfficialArgs, count_blocks, shape_of
 from spikeformers.weights import meta
 from spikeformers.weights.rules import Rule, Rules
@@ -34,7 +35,7 @@ from spikeformers.weights.rules import Rule, Rules
         "sdt_v2_15m": {"dims": (64, 128, 256, 360)},
         "sdt_v2_31m": {"dims": (96, 192, 384, 480)},
         "sdt_v2_31m_kd": {"dims": (96, 192, 384, 480), "distillation_head": True},
-        "sdt_v2_31m_sdsa2": {"dims": (96, 192, 384, 480), "attention": "sdsa2"},
+        "sdt_v2_31m_sdsa2": {"dims": (96, 192, 384, 480), "attention": QKChannelConfig()},
         "sdt_v2_55m": {},
         "sdt_v2_55m_kd": {"distillation_head": True},
         "sdt_v2_124m": {"dims": (192, 384, 768, 960)},
@@ -43,10 +44,11 @@ from spikeformers.weights.rules import Rule, Rules
     source="Yao et al., 'Spike-driven Transformer V2', ICLR 2024, arXiv:2404.03663; BICLab/Spike-Driven-Transformer-V2",
 )
 @dataclass(frozen=True, kw_only=True)
-class SDTV2Config(ModelConfig):
+class SDTV2Config(AttentiveConfig):
     """Meta-SpikeFormer: two levels of convolution blocks, two of spike-driven attention with RepConv, currents added.
 
-    `attention="sdsa3"` is the official model; sdsa1, sdsa2 and sdsa4 are reconstructions from the paper.
+    `attention="sdsa3"`, which is SSA, is the official model; sdsa1, sdsa2 (no values) and sdsa4 (a learned scale) are
+    reconstructions from the paper.
     """
 
     dims: tuple[int, int, int, int] = (128, 256, 512, 640)
@@ -57,8 +59,6 @@ class SDTV2Config(ModelConfig):
     """Attention heads, in both transformer levels."""
     mlp_ratio: float = 4.0
     """Hidden width over width, in MLPs and in the convolution blocks."""
-    attention: SDSAKind = "sdsa3"
-    """Attention operator: sdsa3 as published, sdsa1 by Hadamard products, sdsa2 without keys, sdsa4 with a learned scale."""
     distillation_head: bool = False
     """A second linear head that learns from a teacher; the output is the mean of both."""
 
@@ -68,6 +68,7 @@ class SDTV2Config(ModelConfig):
         for width in self.dims[2:]:
             check_heads(width, self.heads)
         check_stride(self.img_size, 16)
+        self.attention.check_steps(self.timesteps)
 
     def build(self) -> "SDTV2":
         return SDTV2(self)
@@ -118,9 +119,8 @@ class SDTV2(SpikingModel):
                     dim,
                     config.heads,
                     neuron=neuron,
-                    attention_neuron=neuron.scaled_threshold(0.5),
-                    scale=0.125,
-                    kind=config.attention,
+                    operator=config.attention,
+                    grid=map_size(config.img_size, 16),
                 ),
                 OnTokens(SpikingMLP(dim, round(dim * ratio), neuron=neuron, residual="membrane")),
             ),

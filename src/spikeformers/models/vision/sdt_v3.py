@@ -9,10 +9,12 @@ from torch import Tensor, nn
 
 from spikeformers.core.errors import ConfigError
 from spikeformers.core.types import FeatureInfo
-from spikeformers.layers.checks import check_heads, check_stride
+from spikeformers.layers.attention.base import AttentionConfig
+from spikeformers.layers.attention.ssa import EfficientSDSAConfig
+from spikeformers.layers.checks import check_heads, check_stride, map_size
 from spikeformers.layers.meta import MetaConvBlock, MetaTrunk, OnTokens, SpikeSeparableConv, WideAttention
 from spikeformers.layers.mlp import SpikingMLP
-from spikeformers.models.base import MODELS, ModelConfig, SpikingModel
+from spikeformers.models.base import MODELS, AttentiveConfig, ModelConfig, SpikingModel
 from spikeformers.models.official import OfficialArgs, count_blocks, shape_of
 from spikeformers.models.vision.sdt_v3_large import SDTV3LargeConfig
 from spikeformers.neurons import NeuronConfig
@@ -42,7 +44,7 @@ from spikeformers.weights.units import conv_rules, linear_rules
     "T-PAMI 2025, arXiv:2411.16061; BICLab/Spike-Driven-Transformer-V3",
 )
 @dataclass(frozen=True, kw_only=True)
-class SDTV3Config(ModelConfig):
+class SDTV3Config(AttentiveConfig):
     """E-SpikeFormer: the macro design of V2 with integer neurons, spikes before every convolution and wide values.
 
     One step with integer spikes up to D stands for D steps with binary ones.
@@ -62,6 +64,8 @@ class SDTV3Config(ModelConfig):
     """Attention heads, in both transformer levels."""
     mlp_ratio: float = 4.0
     """Hidden width over width, in MLPs and in the convolution blocks."""
+    attention: AttentionConfig = EfficientSDSAConfig()
+    """What queries, keys and values make of each other; with `value_ratio` above 1, an operator with a product of the three."""
     value_ratio: int = 4
     """Width of the attention's values over that of queries and keys."""
 
@@ -73,13 +77,14 @@ class SDTV3Config(ModelConfig):
         for width in self.dims[2:]:
             check_heads(width, self.heads)
         check_stride(self.img_size, 16)
+        self.attention.check_steps(self.timesteps)
 
     def build(self) -> "SDTV3":
         return SDTV3(self)
 
     def twin(self) -> Self:
         """The ANN twin: ReLU for both neurons, one step."""
-        return self.but(neuron="relu", head_neuron="relu", timesteps=1)
+        return super().twin().but(head_neuron="relu")
 
     @classmethod
     def from_official(cls, shapes: Mapping[str, torch.Size], args: OfficialArgs) -> ModelConfig:  # type: ignore[override]
@@ -123,7 +128,14 @@ class Block(nn.Module):
         super().__init__()
         neuron, hidden = config.neuron, round(dim * config.mlp_ratio)
         self.separable = SpikeSeparableConv(dim, neuron=neuron, kernel_size=3)
-        self.attention = WideAttention(dim, config.heads, neuron=neuron, value_ratio=config.value_ratio)
+        self.attention = WideAttention(
+            dim,
+            config.heads,
+            neuron=neuron,
+            operator=config.attention,
+            value_ratio=config.value_ratio,
+            grid=map_size(config.img_size, 16),
+        )
         self.mlp = OnTokens(SpikingMLP(dim, hidden, neuron=neuron, residual="membrane"))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from spikeformers.core.errors import CheckpointError, ConfigError
 from spikeformers.core.types import FeatureInfo
 from spikeformers.layers.attention.experts import ExpertAttention, ExpertMLP, Routing
-from spikeformers.layers.attention.ssa import Residual
+from spikeformers.layers.attention.spiking import Residual
 from spikeformers.layers.checks import check_pools, map_size
 from spikeformers.layers.init import truncated_normal
 from spikeformers.layers.residual import ResidualBlock

@@ -12,7 +12,7 @@ from spikeformers.core.errors import ConfigError, ShapeError
 from spikeformers.core.types import FeatureInfo
 from spikeformers.layers.across_batch import AcrossBatch
 from spikeformers.layers.attention.local import LocalMixer, LocalSelfAttention
-from spikeformers.layers.attention.ssa import SpikingSelfAttention
+from spikeformers.layers.attention.spiking import SpikingSelfAttention
 from spikeformers.layers.checks import check_heads, check_stride, map_size
 from spikeformers.layers.conv import ConvNormNeuron
 from spikeformers.layers.conv_mlp import ConvMLP

@@ -9,25 +9,27 @@ from torch import Tensor, nn
 
 from spikeformers.core.errors import ConfigError
 from spikeformers.core.types import FeatureInfo
-from spikeformers.layers.attention.ssa import SpikingSelfAttention
-from spikeformers.layers.checks import check_heads, check_stride
+from spikeformers.layers.attention.spiking import SpikingSelfAttention
+from spikeformers.layers.attention.ssa import SSAConfig
+from spikeformers.layers.checks import check_heads, check_stride, map_size
 from spikeformers.layers.mlp import SpikingMLP
 from spikeformers.layers.residual import ResidualBlock
 from spikeformers.layers.stem import SpikingPatchSplitting
 from spikeformers.layers.tokens import to_maps, to_tokens
-from spikeformers.models.base import MODELS, ModelConfig, SpikingModel
+from spikeformers.models.base import MODELS, AttentiveConfig, SpikingModel
 from spikeformers.models.official import OfficialArgs, count_blocks, shape_of
 from spikeformers.weights.rules import Rule, Rules
 
 _CIFAR = {"img_size": 32, "num_classes": 10, "pools": "0011", "qkv_bias": True}
-_EVENTS = {"img_size": 128, "in_channels": 2, "num_classes": 10, "timesteps": 16, "heads": 16, "attention_scale": 0.25}
+_EVENTS = {"img_size": 128, "in_channels": 2, "num_classes": 10, "timesteps": 16, "heads": 16}
+_EVENT_ATTENTION = SSAConfig(scale=0.25)
 
 
 @MODELS.register(
     "spikformer",
     variants={
         "spikformer_tiny": {**_CIFAR, "depth": 1, "dim": 64, "heads": 4, "mlp_ratio": 2.0},
-        "spikformer_2_256": {**_EVENTS, "depth": 2, "dim": 256},
+        "spikformer_2_256": {**_EVENTS, "attention": _EVENT_ATTENTION, "depth": 2, "dim": 256},
         "spikformer_2_384": {**_CIFAR, "depth": 2, "dim": 384, "heads": 12},
         "spikformer_4_256": {**_CIFAR, "depth": 4, "dim": 256, "heads": 8},
         "spikformer_4_384": {**_CIFAR, "depth": 4, "dim": 384, "heads": 12},
@@ -40,7 +42,7 @@ _EVENTS = {"img_size": 128, "in_channels": 2, "num_classes": 10, "timesteps": 16
     source="Zhou et al., 'Spikformer: When Spiking Neural Network Meets Transformer', ICLR 2023; ZK-Zhou/spikformer",
 )
 @dataclass(frozen=True, kw_only=True)
-class SpikformerConfig(ModelConfig):
+class SpikformerConfig(AttentiveConfig):
     """Spikformer: SPS stem, blocks of SSA and MLP with spikes added to spikes, linear head on the mean over tokens."""
 
     dim: int = 512
@@ -55,11 +57,10 @@ class SpikformerConfig(ModelConfig):
     """For each of the four stem units, whether a stride-2 max-pool follows: 1111 ImageNet and events, 0011 CIFAR."""
     qkv_bias: bool = False
     """Whether the q, k and v projections have a bias (the CIFAR layout has)."""
-    attention_scale: float = 0.125
-    """Factor on q·k·v (0.25 in the CIFAR10-DVS layout)."""
 
     def __post_init__(self) -> None:
         check_heads(self.dim, self.heads)
+        self.attention.check_steps(self.timesteps)
         if self.dim % 8:
             raise ConfigError(f"dim={self.dim} must be divisible by 8 (the stem starts at dim / 8 channels)")
         if len(self.pools) != 4 or set(self.pools) - {"0", "1"}:
@@ -94,7 +95,7 @@ class SpikformerConfig(ModelConfig):
             mlp_ratio=hidden / dim,
             pools="0011" if linear else "1111",
             qkv_bias=linear,
-            attention_scale=0.25 if events else 0.125,
+            attention=_EVENT_ATTENTION if events else SSAConfig(),
         )
 
     def official_rules(self) -> Rules:
@@ -136,7 +137,12 @@ class Spikformer(SpikingModel):
             *(
                 ResidualBlock(
                     SpikingSelfAttention(
-                        dim, config.heads, neuron=neuron, scale=config.attention_scale, qkv_bias=config.qkv_bias
+                        dim,
+                        config.heads,
+                        neuron=neuron,
+                        operator=config.attention,
+                        qkv_bias=config.qkv_bias,
+                        grid=map_size(config.img_size, config.stride),
                     ),
                     SpikingMLP(dim, round(dim * config.mlp_ratio), neuron=neuron),
                 )

@@ -7,13 +7,13 @@ from torch import Tensor, nn
 
 from spikeformers.core.errors import ConfigError
 from spikeformers.core.types import FeatureInfo
-from spikeformers.layers.attention.ssa import SpikingSelfAttention
-from spikeformers.layers.checks import check_heads, check_stride
+from spikeformers.layers.attention.spiking import SpikingSelfAttention
+from spikeformers.layers.checks import check_heads, check_stride, map_size
 from spikeformers.layers.conv_stem import ConvStemStage
 from spikeformers.layers.mlp import SpikingMLP
 from spikeformers.layers.residual import ResidualBlock
 from spikeformers.layers.tokens import to_maps, to_tokens
-from spikeformers.models.base import MODELS, ModelConfig, SpikingModel
+from spikeformers.models.base import MODELS, AttentiveConfig, SpikingModel
 
 
 @MODELS.register(
@@ -38,7 +38,7 @@ from spikeformers.models.base import MODELS, ModelConfig, SpikingModel
     source="Zhou et al., 'Spikformer V2: Join the High Accuracy Club on ImageNet with an SNN Ticket', arXiv:2401.02020",
 )
 @dataclass(frozen=True, kw_only=True)
-class SpikformerV2Config(ModelConfig):
+class SpikformerV2Config(AttentiveConfig):
     """Spikformer V2: convolution stem (SCS), blocks of SSA and MLP with spikes added to spikes, head on the mean over tokens.
 
     Reconstruction: the official code was never released. The stem is fitted to the published parameter counts
@@ -58,6 +58,7 @@ class SpikformerV2Config(ModelConfig):
 
     def __post_init__(self) -> None:
         check_heads(self.dim, self.heads)
+        self.attention.check_steps(self.timesteps)
         if self.dim % 8:
             raise ConfigError(f"dim={self.dim} must be divisible by 8 (the stem starts at dim / 8 channels)")
         check_stride(self.img_size, 16, flat=False)
@@ -79,7 +80,9 @@ class SpikformerV2(SpikingModel):
         self.blocks = nn.Sequential(
             *(
                 ResidualBlock(
-                    SpikingSelfAttention(dim, config.heads, neuron=neuron),
+                    SpikingSelfAttention(
+                        dim, config.heads, neuron=neuron, operator=config.attention, grid=map_size(config.img_size, 16)
+                    ),
                     SpikingMLP(dim, round(dim * config.mlp_ratio), neuron=neuron),
                 )
                 for _ in range(config.depth)

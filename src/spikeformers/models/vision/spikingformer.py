@@ -8,13 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from spikeformers.core.types import FeatureInfo
-from spikeformers.layers.attention.ssa import SpikingSelfAttention
-from spikeformers.layers.checks import check_heads, check_pools
+from spikeformers.layers.attention.spiking import SpikingSelfAttention
+from spikeformers.layers.checks import check_heads, check_pools, map_size
 from spikeformers.layers.mlp import SpikingMLP
 from spikeformers.layers.residual import ResidualBlock
 from spikeformers.layers.stem_membrane import BinaryTokenizer
 from spikeformers.layers.tokens import to_maps, to_tokens
-from spikeformers.models.base import MODELS, ModelConfig, SpikingModel
+from spikeformers.models.base import MODELS, AttentiveConfig, SpikingModel
 from spikeformers.models.official import OfficialArgs, count_blocks, shape_of
 from spikeformers.neurons.lif import LIFConfig
 from spikeformers.neurons.surrogate import Sigmoid
@@ -42,7 +42,7 @@ _EVENTS = {"img_size": 128, "in_channels": 2, "num_classes": 10, "timesteps": 16
     "zhouchenlin2096/Spikingformer",
 )
 @dataclass(frozen=True, kw_only=True)
-class SpikingformerConfig(ModelConfig):
+class SpikingformerConfig(AttentiveConfig):
     """Spikingformer: binary tokenizer, blocks of SSA and MLP on membrane residuals, linear head on the mean membrane.
 
     The released event models use a LIF with tau 1.5. For 8-768 the released files disagree on the heads (8 or 12).
@@ -61,6 +61,7 @@ class SpikingformerConfig(ModelConfig):
 
     def __post_init__(self) -> None:
         check_heads(self.dim, self.heads)
+        self.attention.check_steps(self.timesteps)
         check_pools(self.dim, self.pools, self.img_size)
 
     @property
@@ -116,7 +117,14 @@ class Spikingformer(SpikingModel):
         self.blocks = nn.Sequential(
             *(
                 ResidualBlock(
-                    SpikingSelfAttention(dim, config.heads, neuron=neuron, residual="membrane"),
+                    SpikingSelfAttention(
+                        dim,
+                        config.heads,
+                        neuron=neuron,
+                        operator=config.attention,
+                        residual="membrane",
+                        grid=map_size(config.img_size, config.stride),
+                    ),
                     SpikingMLP(dim, round(dim * config.mlp_ratio), neuron=neuron, residual="membrane"),
                 )
                 for _ in range(config.depth)

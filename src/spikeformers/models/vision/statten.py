@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from spikeformers.core.errors import ConfigError
 from spikeformers.core.types import FeatureInfo
-from spikeformers.layers.attention.sdsa import SpatioTemporalAttention
+from spikeformers.layers.attention.sdsa import ChunkedConfig
+from spikeformers.layers.attention.spiking import SpikingSelfAttention
 from spikeformers.layers.checks import check_heads, check_pools, map_size
 from spikeformers.layers.init import truncated_normal
 from spikeformers.layers.mlp_membrane import membrane_mlp
@@ -121,12 +122,12 @@ class STAtten(SpikingModel):
         self.blocks = nn.Sequential(
             *(
                 ResidualBlock(
-                    SpatioTemporalAttention(
+                    SpikingSelfAttention(
                         dim,
                         config.heads,
-                        chunk=config.chunk,
                         neuron=neuron,
-                        pool=config.event_pooling,
+                        operator=ChunkedConfig(chunk=config.chunk, pool=config.event_pooling),
+                        residual="membrane",
                         grid=map_size(config.img_size, config.stride),
                     ),
                     membrane_mlp(dim, round(dim * config.mlp_ratio), neuron),
