@@ -40,6 +40,8 @@ def test_every_field_of_spoken_digits_changes_what_comes_out(tmp_path: Path) -> 
         assert x.shape[1:] == other.info.shape
         assert x.shape != base.shape or not torch.equal(x, base)
     assert config.but(sound="cochlea").build().train.inputs([0]).shape == (1, 64, 40)
+    for _ in range(2):
+        assert torch.equal(config.but(cache=True).build().train.inputs([0]), base)
     assert "theo" not in config.but(test_speaker="lucas").build().test.name(0)
     with pytest.raises(ConfigError, match="both 'theo'"):
         config.but(val_speaker="theo")

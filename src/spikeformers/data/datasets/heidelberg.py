@@ -214,11 +214,12 @@ class SpikeTrains(Samples):
         return len(self._labels)
 
     def inputs(self, indices: Indices) -> Tensor:
-        spikes = self._file()["spikes"]
+        file = self._file()
+        all_times, all_units = file["spikes/times"], file["spikes/units"]
         found = []
         for i in as_indices(indices).tolist():
             try:
-                times, units = spikes["times"][i], spikes["units"][i]
+                times, units = all_times[i], all_units[i]
             except OSError as error:
                 raise DataError(f"{self._path} sample {i}: cannot be read: {error}") from None
             found.append(self._view.counts(times, units, f"{self._path} sample {i}"))

@@ -9,7 +9,7 @@ import numpy as np
 from spikeformers.core.errors import ConfigError, DataError
 from spikeformers.data.audio.files import SoundFiles, fake_sound
 from spikeformers.data.audio.view import LogMel, SoundConfig
-from spikeformers.data.base import DATASETS, DataConfig, DatasetInfo
+from spikeformers.data.base import DATASETS, DataConfig, DatasetInfo, data_folder
 from spikeformers.data.formats.wav import write_wav
 from spikeformers.data.samples import Samples, Splits
 
@@ -32,6 +32,8 @@ class SpokenDigitsConfig(DataConfig):
     """Who is the validation part."""
     test_speaker: str = "theo"
     """Who is the test part."""
+    cache: bool = False
+    """Keep finished steps in the data folder instead of making them at every start; for slow views such as the cochlea."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -79,7 +81,8 @@ class SpokenDigitsConfig(DataConfig):
             raise DataError(f"{folder} holds no recordings of {', '.join(speakers)}; wanted {LAYOUT}")
         found.sort()
         paths = [folder / f"{digit}_{speaker}_{index}.wav" for speaker, index, digit in found]
-        return SoundFiles(paths, [digit for _, _, digit in found], RATE, self.sound, folder).in_memory()
+        cache = data_folder() / "cache" / self.family if self.cache else None
+        return SoundFiles(paths, [digit for _, _, digit in found], RATE, self.sound, folder, cache).in_memory()
 
     def fake(self, n: int, root: Path) -> None:
         root.mkdir(parents=True, exist_ok=True)
