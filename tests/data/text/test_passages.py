@@ -25,7 +25,7 @@ def test_documents_are_joined_with_an_end_each() -> None:
 
 
 @given(st.lists(st.integers(1, 20), min_size=1, max_size=12), st.integers(1, 9))
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=30)
 def test_every_token_is_packed_once_with_its_successor(sizes: list[int], length: int) -> None:
     first = torch.tensor([1, *sizes]).cumsum(0)
     documents = [torch.arange(int(first[i]), int(first[i]) + size) for i, size in enumerate(sizes)]

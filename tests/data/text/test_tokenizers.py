@@ -2,11 +2,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from spikeformers.core.errors import ConfigError, DataError
-from spikeformers.data.text.tokenizers import END, TOKENIZERS, Bytes, Characters, decode_utf8
+from spikeformers.data.text.tokenizers import END, TOKENIZERS, Characters, decode_utf8
 
 TEXT = "Ein naïver Ŝpike 🧠 fires, a naïve spike fires again.\n"
 
@@ -23,13 +21,6 @@ def test_text_survives_its_tokens(name: str) -> None:
     assert tokens.max() < config.count
     assert made.decode(torch.cat([tokens, torch.tensor([END])])) == TEXT
     assert made.encode(b"", "a").shape == (0,)
-
-
-@given(st.text(st.characters(exclude_characters="\0"), max_size=40))
-@settings(deadline=None, max_examples=50)
-def test_bytes_hold_any_text(text: str) -> None:
-    made = Bytes().fit(b"", "a")
-    assert made.decode(made.encode(text.encode(), "a")) == text
 
 
 def test_rare_characters_share_the_last_token() -> None:

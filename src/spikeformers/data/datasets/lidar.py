@@ -11,6 +11,7 @@ from torch import Tensor
 from spikeformers.core.errors import ConfigError, DataError
 from spikeformers.core.rng import generator
 from spikeformers.data.base import DATASETS, DataConfig, DatasetInfo
+from spikeformers.data.folders import check_fractions
 from spikeformers.data.formats.las import Scan, read_las, write_las
 from spikeformers.data.points.clouds import take_points
 from spikeformers.data.points.files import LabeledClouds
@@ -77,11 +78,7 @@ class LidarConfig(DataConfig):
                 raise ConfigError(f"{name}={getattr(self, name)} must be at least 1")
         if not self.block > 0:
             raise ConfigError(f"block={self.block} must be above 0")
-        if min(self.test_fraction, self.val_fraction) <= 0 or self.test_fraction + self.val_fraction >= 1:
-            raise ConfigError(
-                f"test_fraction={self.test_fraction} and val_fraction={self.val_fraction} must be above 0 "
-                "and leave something to train on"
-            )
+        check_fractions(self.test_fraction, self.val_fraction)
 
     @property
     def info(self) -> DatasetInfo:

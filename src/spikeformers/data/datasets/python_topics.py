@@ -8,6 +8,7 @@ import torch
 
 from spikeformers.core.errors import ConfigError, DataError
 from spikeformers.data.base import DATASETS, DataConfig, DatasetInfo
+from spikeformers.data.folders import check_fractions
 from spikeformers.data.samples import Samples, Splits, stratified
 from spikeformers.data.text.corpus import check_passages, token_names
 from spikeformers.data.text.passages import cut_passages, joined
@@ -37,11 +38,7 @@ class PythonTopicsConfig(DataConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_passages(self.length, self.stride)
-        if min(self.test_fraction, self.val_fraction) <= 0 or self.test_fraction + self.val_fraction >= 1:
-            raise ConfigError(
-                f"test_fraction={self.test_fraction} and val_fraction={self.val_fraction} must be above 0 "
-                "and leave something to train on"
-            )
+        check_fractions(self.test_fraction, self.val_fraction)
 
     @property
     def info(self) -> DatasetInfo:

@@ -1,6 +1,8 @@
 """Pictures in the usual formats (PNG, JPEG, …), read by Pillow."""
 
+import io
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import torch
@@ -20,20 +22,49 @@ def read_picture(path: Path, channels: int, size: int) -> Tensor:
     Raises:
         DataError: Pillow is not installed, or the file is no readable picture.
     """
+    _pillow()
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path}: not a readable picture: {error}") from None
+    return parse_picture(data, str(path), channels, size)
+
+
+def parse_picture(data: bytes, origin: str, channels: int, size: int) -> Tensor:
+    """As `read_picture`, from the bytes of a file that is called `origin` in messages.
+
+    Raises:
+        DataError: as `read_picture`.
+    """
+    image = _pillow()
+    try:
+        with image.open(io.BytesIO(data)) as opened:
+            picture = opened.convert("L" if channels == 1 else "RGB")
+    except (OSError, ValueError, SyntaxError, image.DecompressionBombError) as error:
+        raise DataError(f"{origin}: not a readable picture: {error}") from None
+    width, height = picture.size
+    side = min(width, height)
+    left, top = (width - side) // 2, (height - side) // 2
+    square = picture.resize((size, size), image.Resampling.BILINEAR, box=(left, top, left + side, top + side))
+    pixels = torch.from_numpy(np.asarray(square).copy())
+    return pixels.unsqueeze(0) if channels == 1 else pixels.permute(2, 0, 1)
+
+
+def write_picture(path: Path, pixels: np.ndarray) -> None:
+    """Write bytes [H, W, 3] or [H, W] in the format that the name ends in.
+
+    Raises:
+        DataError: Pillow is not installed.
+    """
+    _pillow().fromarray(pixels).save(path)
+
+
+def _pillow() -> ModuleType:
     try:
         from PIL import Image
     except ImportError:
         raise DataError(
             "reading pictures needs Pillow; install the extra: pip install 'spikeformers[vision]'"
         ) from None
-    try:
-        with Image.open(path) as opened:
-            picture = opened.convert("L" if channels == 1 else "RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise DataError(f"{path}: not a readable picture: {error}") from None
-    width, height = picture.size
-    side = min(width, height)
-    left, top = (width - side) // 2, (height - side) // 2
-    square = picture.resize((size, size), Image.Resampling.BILINEAR, box=(left, top, left + side, top + side))
-    pixels = torch.from_numpy(np.asarray(square).copy())
-    return pixels.unsqueeze(0) if channels == 1 else pixels.permute(2, 0, 1)
+    module: ModuleType = Image
+    return module

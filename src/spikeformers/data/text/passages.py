@@ -49,7 +49,7 @@ def cut_passages(tokens: Tensor, length: int, stride: int, origin: str) -> Passa
     Raises:
         ConfigError: the text is too short for one.
     """
-    starts = torch.arange(0, len(tokens) - length, stride)
+    starts = torch.arange(0, max(len(tokens) - length, 0), stride)
     if not len(starts):
         raise ConfigError(
             f"length={length} is too long: {origin} has {len(tokens)} tokens, and a sample needs one more"
