@@ -1,4 +1,5 @@
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DataConfig:
 
 
 def kept(tmp_path: Path) -> list[Path]:
-    return sorted((tmp_path / "data" / "cache" / "n_mnist").glob("*"))
+    return sorted((tmp_path / "data" / "cache" / "n_mnist").glob("*.npy"))
 
 
 @pytest.mark.parametrize("name", ["frames", "voxel_grid", "time_surface"])
@@ -40,10 +41,27 @@ def test_changed_settings_and_changed_files_are_made_anew(config: DataConfig, tm
     config.but(size=20).build().train.inputs([0])
     config.but(representation="voxel_grid").build().train.inputs([0])
     assert len(kept(tmp_path)) == 3
-    path = next((tmp_path / "files" / "Train").rglob("*.bin"))
-    before = cache_key(path)
+    one = config.build().train
+    path = tmp_path / "files" / one.name(0)
+    data = bytearray(path.read_bytes())
+    data[4] ^= 1
+    path.write_bytes(data)
     os.utime(path, ns=(1, 1))
-    assert cache_key(path) != before
+    one.inputs([0])
+    assert len(kept(tmp_path)) == 4
+
+
+def test_the_same_content_is_found_wherever_it_lies(config: DataConfig, tmp_path: Path) -> None:
+    first = config.build().train
+    x = first.inputs([0, 1])
+    shutil.copytree(tmp_path / "files", tmp_path / "moved")
+    os.utime(tmp_path / "files" / first.name(0), ns=(1, 1))
+    files = kept(tmp_path)
+    assert torch.equal(config.but(root=str(tmp_path / "moved")).build().train.inputs([0, 1]), x)
+    assert torch.equal(first.inputs([0, 1]), x)
+    assert kept(tmp_path) == files
+    key = cache_key(tmp_path / "notes", tmp_path / "moved" / "Train" / "0" / "00001.bin", 1)
+    assert key != cache_key(tmp_path / "notes", tmp_path / "moved" / "Train" / "0" / "00001.bin", 2)
 
 
 def test_counts_are_kept_as_bytes_and_large_ones_whole(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from spikeformers.core.errors import ConfigError, DataError
 from spikeformers.data.events.array import make_events
 from spikeformers.data.events.representation import (
     REPRESENTATIONS,
+    AdaptiveFrames,
+    EventCloud,
     Frames,
     TimeSurface,
     VoxelGrid,
@@ -115,8 +117,64 @@ def test_rescaling_centers_the_shorter_side() -> None:
     assert placed["y"].tolist() == [1, H]
 
 
+@given(recordings(), st.integers(1, 9), st.integers(1, 9))
+@settings(deadline=None)
+def test_adaptive_frames_count_every_event_once_in_no_more_slices(events: np.ndarray, steps: int, area: int) -> None:
+    frames = AdaptiveFrames(steps=steps, area=area).represent(events, H, W)
+    assert frames.shape == (steps, 2, H, W)
+    assert torch.equal(frames.sum(0), Frames(steps=1).represent(events, H, W)[0])
+
+
+def test_adaptive_slices_end_when_an_area_is_full() -> None:
+    x = np.array([0, 1, 0, 8, 1, 0, 1, 0, 8, 8])  # areas of 4 pixels: seven events in the first, three in the third
+    events = make_events(x, x * 0, np.arange(10), x * 0)
+    frames = AdaptiveFrames(steps=3, area=4).represent(events, H, W)
+    assert frames.sum((1, 2, 3)).tolist() == [3, 4, 3]  # three in one area end a slice; with two there were four slices
+    assert AdaptiveFrames(steps=30, area=4).represent(events, H, W).sum((1, 2, 3)).tolist() == [1] * 10 + [0] * 20
+
+
+@given(recordings(), st.integers(1, 9))
+@settings(deadline=None)
+def test_what_does_not_divide_can_be_dropped(events: np.ndarray, steps: int) -> None:
+    n = len(events)
+    assert Frames(steps=steps, by="count", rest="drop").represent(events, H, W).sum() == n // steps * steps
+    width = int(events["t"][-1] - events["t"][0]) // steps if n else 0
+    inside = (events["t"] < events["t"][0] + steps * width).sum() if n else 0
+    assert Frames(steps=steps, rest="drop").represent(events, H, W).sum() == inside
+
+
+def test_dropped_events_are_those_that_tonic_drops() -> None:
+    t = np.arange(0, 1000, 100)  # ten events over 900 µs: tonic's ToFrame(n_time_bins=3) counts nine of them
+    events = make_events(t * 0, t * 0, t, t * 0)
+    assert Frames(steps=3, rest="drop").represent(events, H, W).sum((1, 2, 3)).tolist() == [3, 3, 3]
+    assert Frames(steps=3, by="count", rest="drop").represent(events, H, W).sum((1, 2, 3)).tolist() == [3, 3, 3]
+
+
+def test_a_cloud_holds_events_in_unit_coordinates() -> None:
+    events = make_events(np.array([0, 8, 4]), np.array([0, 5, 0]), np.array([10, 20, 30]), np.array([1, 0, 1]))
+    cloud = EventCloud(points=5).represent(events, H, W)
+    assert torch.allclose(cloud[:3], torch.tensor([[0, 0, 0, 1.0], [1, 1, 0.5, -1], [0.5, 0, 1, 1]]))
+    assert not cloud[3:].any()
+    assert torch.equal(EventCloud(points=1).represent(events, H, W), cloud[:1])
+
+
+@given(recordings(), st.integers(1, 80))
+@settings(deadline=None)
+def test_a_cloud_takes_events_evenly_and_in_order(events: np.ndarray, points: int) -> None:
+    cloud = EventCloud(points=points).represent(events, H, W)
+    there = cloud[:, 3] != 0
+    assert there.sum() == min(points, len(events))
+    assert (cloud[there][:, 2].diff() >= 0).all()
+    assert (cloud[:, :3] >= 0).all()
+    assert (cloud[:, :3] <= 1).all()
+
+
 def test_impossible_settings_are_refused() -> None:
     with pytest.raises(ConfigError, match="steps=0"):
         Frames(steps=0)
     with pytest.raises(ConfigError, match="tau_us=0"):
         TimeSurface(tau_us=0.0)
+    with pytest.raises(ConfigError, match="area=0"):
+        AdaptiveFrames(area=0)
+    with pytest.raises(ConfigError, match="points=0"):
+        EventCloud(points=0)

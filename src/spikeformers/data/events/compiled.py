@@ -83,11 +83,39 @@ def decode_evt3(
 
 
 @njit(cache=True)
-def count_events(x: np.ndarray, y: np.ndarray, p: np.ndarray, edges: np.ndarray, out: np.ndarray) -> None:
-    """Add 1 at out[s, p, y, x] for every event of slice s = edges[s] … edges[s + 1]."""
+def count_events(events: np.ndarray, edges: np.ndarray, out: np.ndarray) -> int:
+    """Add 1 at out[s, p, y, x] for every event of slice s = edges[s] … edges[s + 1].
+
+    Returns:
+        -1, or the position of the first event outside `out`, where counting stops.
+    """
+    height, width = out.shape[2], out.shape[3]
     for s in range(len(edges) - 1):
         for i in range(edges[s], edges[s + 1]):
-            out[s, p[i], y[i], x[i]] += 1
+            x, y, p = int(events[i].x), int(events[i].y), int(events[i].p)
+            if x < 0 or y < 0 or x >= width or y >= height:
+                return i
+            out[s, p, y, x] += 1
+    return -1
+
+
+@njit(cache=True)
+def fill_areas(events: np.ndarray, side: int, columns: int, rows: int, most: int, edges: np.ndarray) -> int:
+    """Cut after each event with which any area of side × side pixels has got `most` events since the last cut.
+
+    The first cuts are written to `edges`, as many as it holds. Returns the number of slices.
+    """
+    counts = np.zeros(rows * columns, np.int64)
+    slices = 0
+    for i in range(len(events)):
+        area = int(events[i].y) // side * columns + int(events[i].x) // side
+        counts[area] += 1
+        if counts[area] == most and i + 1 < len(events):
+            if slices < len(edges):
+                edges[slices] = i + 1
+            slices += 1
+            counts[:] = 0
+    return slices + 1
 
 
 @njit(cache=True)

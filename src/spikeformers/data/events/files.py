@@ -54,8 +54,8 @@ class EventView:
     still: bool = False
 
     @property
-    def shape(self) -> tuple[int, int, int, int]:
-        """(T, P, size, size)."""
+    def shape(self) -> tuple[int, ...]:
+        """Of the tensor; (T, P, size, size) for frames."""
         return self.representation.shape(self.size, self.size)
 
     def tensor(self, recording: Recording, origin: str) -> Tensor:
@@ -113,7 +113,7 @@ class EventFiles(Samples):
             return self._made(item)
         view = self._view
         facts = (item.start, item.stop, item.counted, view.height, view.width, view.size, view.representation.to_dict())
-        key = cache_key(item.path, *facts)
+        key = cache_key(self._cache, item.path, *facts)
         found = load_cached(self._cache, key)
         if found is None:
             found = self._made(item)

@@ -1,8 +1,10 @@
-"""From events to tensors [T, P, H, W]. Every event of a recording is counted; an empty one gives zeros.
+"""From events to tensors: frames [T, P, H, W] or a cloud of points [N, 4]. An empty recording gives zeros.
 
-A recording is cut into T slices, by time or by number of events; what does not divide goes to the last slice.
+A recording is cut into T slices, by time or by number of events; what does not divide goes to the last slice, so that
+every event is counted (unless it is asked to be dropped).
 """
 
+from bisect import bisect_left
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -19,16 +21,18 @@ REPRESENTATIONS: Registry["RepresentationConfig"] = Registry("representation", "
 
 Cut = Literal["time", "count"]
 """Slices of equal duration, or of an equal number of events."""
+Rest = Literal["last", "drop"]
+"""What does not divide goes to the last slice, or is dropped."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class RepresentationConfig(Config):
-    """Abstract: events to a tensor [T, P, H, W]."""
+    """Abstract: events to a tensor, [T, P, H, W] unless it says otherwise."""
 
     registry: ClassVar = REPRESENTATIONS
 
-    def shape(self, height: int, width: int) -> tuple[int, int, int, int]:
-        """(T, P, H, W) for a sensor of this size."""
+    def shape(self, height: int, width: int) -> tuple[int, ...]:
+        """Of the tensor, for a sensor of this size."""
         raise NotImplementedError
 
     def represent(self, events: np.ndarray, height: int, width: int) -> Tensor:
@@ -51,21 +55,92 @@ class Frames(RepresentationConfig):
     """Slices T."""
     by: Cut = "time"
     """Cut into slices of equal duration (time) or of an equal number of events (count)."""
+    rest: Rest = "last"
+    """What does not divide goes to the last slice (last, as SpikingJelly) or is left out (drop, as tonic)."""
 
     def __post_init__(self) -> None:
         _check_steps(self.steps)
 
-    def shape(self, height: int, width: int) -> tuple[int, int, int, int]:
+    def shape(self, height: int, width: int) -> tuple[int, ...]:
         return (self.steps, 2, height, width)
 
     def represent(self, events: np.ndarray, height: int, width: int) -> Tensor:
-        from spikeformers.data.events.compiled import count_events
+        return _counted(events, cut(events["t"], self.steps, self.by, self.rest), height, width)
 
+
+@REPRESENTATIONS.register("adaptive_frames", source="Liu and Delbruck, BMVC 2018 (slices by area event number)")
+@dataclass(frozen=True, kw_only=True)
+class AdaptiveFrames(RepresentationConfig):
+    """Event counts of slices that follow the action: short where much happens in one place, long where little does.
+
+    A slice ends as soon as any square area has got n events, with n the smallest number that gives no more than T
+    slices. Every event is counted.
+    """
+
+    steps: int = 10
+    """Slices T; where a recording gives fewer, the last are zero."""
+    area: int = 16
+    """Side of the square areas, in pixels."""
+
+    def __post_init__(self) -> None:
+        _check_steps(self.steps)
+        if self.area < 1:
+            raise ConfigError(f"area={self.area} must be at least 1 pixel")
+
+    def shape(self, height: int, width: int) -> tuple[int, ...]:
+        return (self.steps, 2, height, width)
+
+    def represent(self, events: np.ndarray, height: int, width: int) -> Tensor:
         check_within(events, height, width)
-        out = np.zeros(self.shape(height, width), np.float32)
-        x, y, p = columns(events, "x", "y", "p")
-        count_events(x, y, p, cut(events["t"], self.steps, self.by), out)
-        return torch.from_numpy(out)
+        return _counted(events, self._edges(events, height, width), height, width)
+
+    def _edges(self, events: np.ndarray, height: int, width: int) -> np.ndarray:
+        from spikeformers.data.events.compiled import fill_areas
+
+        inner = np.full(self.steps - 1, len(events), np.int64)
+        grid = (self.area, -(-width // self.area), -(-height // self.area))
+
+        def fits(most: int) -> bool:
+            return fill_areas(events, *grid, most, np.zeros(0, np.int64)) <= self.steps
+
+        most = 1 + bisect_left(range(1, len(events) + 1), True, key=fits)
+        fill_areas(events, *grid, most, inner)
+        return np.concatenate([[0], inner, [len(events)]]).astype(np.int64)
+
+
+@REPRESENTATIONS.register("event_cloud", source="after Ren et al., ICLR 2024, arXiv:2310.07189 (SpikePoint)")
+@dataclass(frozen=True, kw_only=True)
+class EventCloud(RepresentationConfig):
+    """Events as points [N, 4]: x, y and t in [0, 1], and polarity 1 or -1. Rows beyond the last event are zero.
+
+    Of a recording with more events, every n-th is taken, evenly from first to last.
+    """
+
+    points: int = 1024
+    """Points N."""
+
+    def __post_init__(self) -> None:
+        if self.points < 1:
+            raise ConfigError(f"points={self.points} must be at least 1")
+
+    def shape(self, height: int, width: int) -> tuple[int, ...]:
+        return (self.points, 4)
+
+    def represent(self, events: np.ndarray, height: int, width: int) -> Tensor:
+        check_within(events, height, width)
+        out = torch.zeros(self.points, 4)
+        if not len(events):
+            return out
+        count = min(self.points, len(events))
+        taken = events[np.arange(count) * len(events) // count]
+        duration = max(int(events["t"][-1] - events["t"][0]), 1)
+        place = (
+            taken["x"] / max(width - 1, 1),
+            taken["y"] / max(height - 1, 1),
+            (taken["t"] - events["t"][0]) / duration,
+        )
+        out[:count] = torch.from_numpy(np.stack([*place, taken["p"] * 2.0 - 1.0], 1))
+        return out
 
 
 @REPRESENTATIONS.register("voxel_grid", source="Zhu et al., CVPR 2019, arXiv:1812.08156")
@@ -83,7 +158,7 @@ class VoxelGrid(RepresentationConfig):
     def __post_init__(self) -> None:
         _check_steps(self.steps)
 
-    def shape(self, height: int, width: int) -> tuple[int, int, int, int]:
+    def shape(self, height: int, width: int) -> tuple[int, ...]:
         return (self.steps, 1, height, width)
 
     def represent(self, events: np.ndarray, height: int, width: int) -> Tensor:
@@ -115,7 +190,7 @@ class TimeSurface(RepresentationConfig):
         if not self.tau_us > 0:
             raise ConfigError(f"tau_us={self.tau_us} must be above 0 microseconds")
 
-    def shape(self, height: int, width: int) -> tuple[int, int, int, int]:
+    def shape(self, height: int, width: int) -> tuple[int, ...]:
         return (self.steps, 2, height, width)
 
     def represent(self, events: np.ndarray, height: int, width: int) -> Tensor:
@@ -131,16 +206,19 @@ class TimeSurface(RepresentationConfig):
         return torch.from_numpy(out)
 
 
-def cut(t: np.ndarray, steps: int, by: Cut) -> np.ndarray:
-    """Edges of `steps` slices: slice s is the events edges[s] … edges[s + 1]. All events are in exactly one slice.
+def cut(t: np.ndarray, steps: int, by: Cut, rest: Rest = "last") -> np.ndarray:
+    """Edges of `steps` slices: slice s is the events edges[s] … edges[s + 1]. No event is in two slices.
 
-    Slices have floor(duration / steps) µs or floor(events / steps) events; the last takes what remains.
+    Slices have floor(duration / steps) µs or floor(events / steps) events; the last takes what remains, or it is dropped.
     """
     if by == "count" or len(t) == 0:
-        inner = np.arange(1, steps) * (len(t) // steps)
+        edges = [place * (len(t) // steps) for place in range(steps + 1)]
     else:
-        inner = np.searchsorted(t, t[0] + np.arange(1, steps) * (int(t[-1] - t[0]) // steps), side="left")
-    return np.concatenate([[0], inner, [len(t)]]).astype(np.int64)
+        first, width = int(t[0]), int(t[-1] - t[0]) // steps
+        edges = [0, *(bisect_left(t, first + place * width) for place in range(1, steps + 1))]
+    if rest == "last":
+        edges[-1] = len(t)
+    return np.array(edges, np.int64)
 
 
 def slice_ends(t: np.ndarray, edges: np.ndarray, by: Cut) -> np.ndarray:
@@ -170,6 +248,20 @@ def rescale(events: np.ndarray, height: int, width: int, size: int) -> np.ndarra
     for name, extent in (("x", width), ("y", height)):
         out[name] = (events[name].astype(np.int64) + (side - extent) // 2) * size // side
     return out
+
+
+def _counted(events: np.ndarray, edges: np.ndarray, height: int, width: int) -> Tensor:
+    """Counts of the events of each slice [T, 2, H, W].
+
+    Raises:
+        DataError: an event lies outside the sensor.
+    """
+    from spikeformers.data.events.compiled import count_events
+
+    out = np.zeros((len(edges) - 1, 2, height, width), np.float32)
+    if count_events(events, edges, out) >= 0:
+        check_within(events, height, width)
+    return torch.from_numpy(out)
 
 
 def _check_steps(steps: int) -> None:
