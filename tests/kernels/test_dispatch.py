@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from spikeformers.core.errors import BackendError, ConfigError
-from spikeformers.kernels.dispatch import VARIABLE, choose, watch
+from spikeformers.kernels.dispatch import VARIABLE, choose, instead_of_auto, watch
 from spikeformers.kernels.scan import BACKENDS, Definition, scan
 
 CPU, FLOAT = torch.device("cpu"), torch.float32
@@ -41,6 +41,14 @@ def test_the_environment_replaces_auto_but_not_a_name(monkeypatch: pytest.Monkey
     with watch() as seen:
         scan(NEURON, torch.randn(3, 4), None, {})
     assert seen == ["scan:reference"]
+
+
+def test_a_scope_replaces_auto_and_the_environment_but_not_a_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "cpu")
+    with instead_of_auto("reference"):
+        assert choose("scan", "auto", CPU, FLOAT, BACKENDS) == "reference"
+        assert choose("scan", "cpu", CPU, FLOAT, BACKENDS) == "cpu"
+    assert choose("scan", "auto", CPU, FLOAT, BACKENDS) == "cpu"
 
 
 def test_a_wrong_name_is_refused_with_the_nearest(monkeypatch: pytest.MonkeyPatch) -> None:

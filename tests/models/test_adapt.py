@@ -118,14 +118,3 @@ def test_a_model_in_eval_is_traced_into_operators_that_anyone_knows() -> None:
     torch.testing.assert_close(program.module()(x), model(x))
     targets = [str(node.target) for node in program.graph.nodes if node.op == "call_function"]
     assert not [target for target in targets if "spikeformers" in target]
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("_no_kernels")
-@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
-def test_a_model_in_eval_exports_to_onnx() -> None:
-    pytest.importorskip("onnxscript", reason="needs onnx and onnxscript")
-    model = create_model("spikformer_tiny", img_size=16, timesteps=2).eval()
-    program = torch.onnx.export(model, (torch.rand(2, 3, 16, 16),), dynamo=True, verbose=False)
-    assert program is not None
-    assert {node.domain for node in program.model.graph} <= {"", "ai.onnx"}

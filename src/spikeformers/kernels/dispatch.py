@@ -21,6 +21,18 @@ Verifier = Callable[[torch.device, torch.dtype], str | None]
 
 VARIABLE = "SPIKEFORMERS_KERNELS"
 
+_instead: list[str] = []
+
+
+@contextmanager
+def instead_of_auto(backend: str) -> Iterator[None]:
+    """Let `auto` mean this backend inside the scope, whatever the environment says."""
+    _instead.append(backend)
+    try:
+        yield
+    finally:
+        _instead.remove(backend)
+
 
 @torch.compiler.assume_constant_result
 def choose(op: str, wish: str, device: torch.device, dtype: torch.dtype, backends: Mapping[str, Verifier]) -> str:
@@ -36,7 +48,7 @@ def choose(op: str, wish: str, device: torch.device, dtype: torch.dtype, backend
         ConfigError: there is no such backend.
         BackendError: the backend that was asked for cannot run here.
     """
-    named = wish if wish != "auto" else os.environ.get(VARIABLE, "auto")
+    named = wish if wish != "auto" else _instead[-1] if _instead else os.environ.get(VARIABLE, "auto")
     if named != "auto":
         if named not in backends:
             origin = "" if wish != "auto" else f" (from {VARIABLE})"
