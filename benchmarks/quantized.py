@@ -1,6 +1,6 @@
 """A spiking transformer and its ANN twin in few bits on real digits: accuracy and energy, after training and in training.
 
-    python benchmarks/quantized.py [--run runs/spikformer_digits-1] [--bits 8 4 2] [--write]
+    python benchmarks/quantized.py [--run runs/quantized] [--bits 8 4 2] [--write]
 
 Trains spikformer_digits if the run is not there, then its twins (four trainings of about a minute each), and writes
 benchmarks/results/quantized.json and docs/quantized.md.
@@ -70,7 +70,7 @@ def write(record: dict[str, Any]) -> None:
 def main() -> int:
     """Train what is missing, measure, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--run", type=Path, default=ROOT / "runs" / "spikformer_digits-1", help="folder of the run")
+    parser.add_argument("--run", type=Path, default=ROOT / "runs" / "quantized", help="folder of the run")
     parser.add_argument("--bits", type=int, nargs="+", default=[8, 4, 2])
     parser.add_argument("--write", action="store_true", help="measure nothing, write the page of what is recorded")
     args = parser.parse_args()

@@ -121,7 +121,8 @@ CONVENTIONS = (
     ),
     Convention(
         "paper, first layer T times",
-        "as `paper`, but the first layer is charged for every step (no caching of its constant input)",
+        "as `paper`, but the first layer is charged for every step (no caching of its constant input), as in the energies that "
+        "Spikformer and Spikingformer print",
         two_constants(_paper_first_steps),
     ),
     Convention(

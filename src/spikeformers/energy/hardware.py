@@ -155,7 +155,8 @@ STEP = PriceTable(
 
 JOUPPI_7NM = PriceTable(
     name="jouppi_7nm",
-    source="Jouppi et al., Ten lessons from three generations shaped Google's TPUv4i, ISCA 2021, table 2 (7 nm); recalled, not re-read",
+    source="Jouppi et al., Ten lessons from three generations shaped Google's TPUv4i, ISCA 2021, table 2 (7 nm); "
+    "the 8-bit entries as others quote them from it, the rest recalled, not re-read",
     formats={
         "fp32": _arithmetic(0.38, 1.31, 0.007),
         "fp16": _arithmetic(0.16, 0.34, 0.007),
@@ -207,7 +208,9 @@ _SENECA = "as collected in Tang et al., SENECA, Frontiers in Neuroscience 2023, 
 
 CHIPS = (
     _per_synaptic_operation(
-        "loihi", 23.6, f"Loihi: 23.6 pJ per synaptic operation; Davies et al., IEEE Micro 2018, {_SENECA}"
+        "loihi",
+        23.6,
+        f"Loihi: 23.6 pJ per synaptic operation, simulated before the chip was made; Davies et al., IEEE Micro 2018, {_SENECA}",
     ),
     _per_synaptic_operation(
         "truenorth", 2.5, f"TrueNorth: 2.5 pJ per synaptic operation; Akopyan et al., TCAD 2015, {_SENECA}"
@@ -215,7 +218,8 @@ CHIPS = (
     _per_synaptic_operation(
         "truenorth_2014",
         26.0,
-        "TrueNorth: 26 pJ per synaptic event; Merolla et al., Science 2014; recalled, not re-read",
+        "TrueNorth: 26 pJ per synaptic event; Merolla et al., Science 2014, as others quote it: the power of the whole chip at "
+        "20 Hz and 128 active synapses per neuron, divided by its events",
     ),
     _per_synaptic_operation(
         "spinnaker", 45.0, f"SpiNNaker: 45 pJ per synaptic operation; Stromatias et al., 2013, {_SENECA}"
