@@ -155,6 +155,16 @@ def encoders() -> str:
     return components(ENCODERS, "Encoders", "From values in [0, 1] to inputs over time.")
 
 
+def sounds() -> str:
+    from spikeformers.data.audio.view import SOUNDS
+
+    intro = (
+        "How a recording becomes the T steps of D values that a network hears: the field `sound` of every dataset of "
+        "recordings, `data.sound=cochlea` on the command line."
+    )
+    return components(SOUNDS, "Sound views", intro)
+
+
 def pages() -> dict[str, Callable[[], str]]:
     """File, from the folder of reference pages → what writes it."""
     from spikeformers.models.base import MODELS
@@ -168,6 +178,7 @@ def pages() -> dict[str, Callable[[], str]]:
         "attentions.md": attentions,
         "encoders.md": encoders,
         "datasets.md": datasets,
+        "sounds.md": sounds,
     }
 
 

@@ -65,9 +65,9 @@ class DatasetInfo:
         names = ", ".join(self.classes[:12]) + (", …" if len(self.classes) > 12 else "")
         lines = [
             self.title,
-            f"  inputs   {'×'.join(map(str, self.shape))}, mean {_brief(self.mean)}, std {_brief(self.std)}",
-            f"  classes  {len(self.classes)}: {names}",
-            f"  samples  {sizes}",
+            f"  inputs   {'×'.join(str(n or '?') for n in self.shape)}, mean {_brief(self.mean)}, std {_brief(self.std)}",
+            f"  classes  {f'{len(self.classes)}: {names}' if names else 'none, or as the files have them'}",
+            f"  samples  {sizes or 'as the files have them'}",
             f"  split    {self.split}",
             f"  source   {self.source}",
             f"  license  {self.license}",

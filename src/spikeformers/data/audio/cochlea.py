@@ -35,7 +35,9 @@ def gammatone_filters(bands: int, rate: int, low_hz: float, high_hz: float) -> T
         ConfigError: the range is empty or goes beyond half the rate.
     """
     if not 0 < low_hz < high_hz < rate / 2:
-        raise ConfigError(f"bands from {low_hz:g} to {high_hz:g} Hz must lie between 0 and half the rate, {rate / 2:g} Hz")
+        raise ConfigError(
+            f"bands from {low_hz:g} to {high_hz:g} Hz must lie between 0 and half the rate, {rate / 2:g} Hz"
+        )
     centers = erb_centers(bands, low_hz, high_hz)[:, None]
     t = torch.arange(round(TAIL_SECONDS * rate), dtype=torch.float64) / rate
     carrier = torch.cos(2 * math.pi * centers * t)
