@@ -12,7 +12,7 @@ from torch import Tensor
 
 from spikeformers.core.errors import ConfigError, DataError, did_you_mean
 from spikeformers.data.base import DATASETS, DataConfig, DatasetInfo, carve_validation, check_labels, data_folder
-from spikeformers.data.formats.pictures import parse_picture
+from spikeformers.data.formats.pictures import check_square, parse_picture
 from spikeformers.data.samples import Indices, Samples, Splits, as_indices
 
 LAYOUT = (
@@ -55,12 +55,7 @@ class HFImagesConfig(DataConfig):
     """Seed of the validation split."""
 
     def __post_init__(self) -> None:
-        if self.size < 1 or self.channels not in (1, 3):
-            raise ConfigError(f"size={self.size} must be at least 1 and channels={self.channels} must be 1 or 3")
-        if len(self.mean) != self.channels or len(self.std) != self.channels or min(self.std) <= 0:
-            raise ConfigError(
-                f"mean={self.mean} and std={self.std} need one number for each of the {self.channels} channels, std above 0"
-            )
+        check_square(self.size, self.channels, self.mean, self.std)
         super().__post_init__()
 
     @property

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spikeformers.core.errors import ConfigError, DataError
+from spikeformers.core.errors import DataError
 from spikeformers.data.base import DATASETS, DataConfig, DatasetInfo
 from spikeformers.data.folders import check_fractions, classes_under, folder_layout, folder_splits, labeled_files
-from spikeformers.data.formats.pictures import read_picture
+from spikeformers.data.formats.pictures import check_square, read_picture
 from spikeformers.data.samples import Indices, Samples, Splits, as_indices
 
 ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
@@ -41,12 +41,7 @@ class ImageFolderConfig(DataConfig):
     """Seed of the split."""
 
     def __post_init__(self) -> None:
-        if self.size < 1 or self.channels not in (1, 3):
-            raise ConfigError(f"size={self.size} must be at least 1 and channels={self.channels} must be 1 or 3")
-        if len(self.mean) != self.channels or len(self.std) != self.channels or min(self.std) <= 0:
-            raise ConfigError(
-                f"mean={self.mean} and std={self.std} need one number for each of the {self.channels} channels, std above 0"
-            )
+        check_square(self.size, self.channels, self.mean, self.std)
         check_fractions(self.test_fraction, self.val_fraction)
         super().__post_init__()
 

@@ -101,7 +101,7 @@ class S3DISConfig(DataConfig):
         if not rooms:
             raise DataError(f"{folder}: no rooms in {', '.join(areas)}; wanted\n{LAYOUT}")
         crops = [(room, i) for room in rooms for i in range(self.crops)]
-        return LabeledClouds(crops, _Rooms(self), lambda crop: f"{'/'.join(crop[0].parts[-2:])}#{crop[1]}")
+        return LabeledClouds(crops, _Rooms(self), _name)
 
     def fake(self, n: int, root: Path) -> None:
         rng = np.random.default_rng(0)
@@ -113,6 +113,10 @@ class S3DISConfig(DataConfig):
                 np.savetxt(folder / f"{name}_1.txt", table, "%g")
 
 
+def _name(crop: Crop) -> str:
+    return f"{'/'.join(crop[0].parts[-2:])}#{crop[1]}"
+
+
 class _Rooms:
     """Crops of rooms; the latest room stays in memory."""
 
@@ -121,12 +125,11 @@ class _Rooms:
         self._last: tuple[Path, Tensor, Tensor] | None = None
 
     def __call__(self, crop: Crop) -> tuple[Tensor, Tensor]:
-        room, number = crop
+        room = crop[0]
         if self._last is None or self._last[0] != room:
             self._last = (room, *read_room(room))
         _, points, classes = self._last
-        place = zlib.crc32("/".join(room.parts[-2:]).encode())
-        stream = generator(self._config.sample_seed, place, number)
+        stream = generator(self._config.sample_seed, zlib.crc32(_name(crop).encode()))
         center = points[int(torch.randint(len(points), (), generator=stream)), :3]
         order = (points[:, :2] - center[:2]).square().sum(1).argsort(stable=True)[: self._config.points]
         kept = order[take_points(order, self._config.points, stream)] if len(order) < self._config.points else order

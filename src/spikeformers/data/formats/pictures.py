@@ -1,6 +1,7 @@
 """Pictures in the usual formats (PNG, JPEG, …), read by Pillow."""
 
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -8,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spikeformers.core.errors import DataError
+from spikeformers.core.errors import ConfigError, DataError
 
 
 def read_picture(path: Path, channels: int, size: int) -> Tensor:
@@ -48,6 +49,20 @@ def parse_picture(data: bytes, origin: str, channels: int, size: int) -> Tensor:
     square = picture.resize((size, size), image.Resampling.BILINEAR, box=(left, top, left + side, top + side))
     pixels = torch.from_numpy(np.asarray(square).copy())
     return pixels.unsqueeze(0) if channels == 1 else pixels.permute(2, 0, 1)
+
+
+def check_square(size: int, channels: int, mean: Sequence[float], std: Sequence[float]) -> None:
+    """Refuse what no picture can be brought to.
+
+    Raises:
+        ConfigError: no such size or number of channels, or mean and std do not fit the channels.
+    """
+    if size < 1 or channels not in (1, 3):
+        raise ConfigError(f"size={size} must be at least 1 and channels={channels} must be 1 or 3")
+    if len(mean) != channels or len(std) != channels or min(std) <= 0:
+        raise ConfigError(
+            f"mean={tuple(mean)} and std={tuple(std)} need one number for each of the {channels} channels, std above 0"
+        )
 
 
 def write_picture(path: Path, pixels: np.ndarray) -> None:
