@@ -73,7 +73,7 @@ class SoundFiles(Samples):
     def _kept(self, path: Path) -> Tensor:
         if self._cache is None:
             return self._made([path])[0]
-        key = cache_key(path, self._rate, self._view.to_dict())
+        key = cache_key(self._cache, path, self._rate, self._view.to_dict())
         found = load_cached(self._cache, key)
         if found is None:
             found = self._made([path])[0]
