@@ -2,8 +2,10 @@
 
 import os
 import pickle
+from argparse import Namespace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -31,6 +33,19 @@ def test_wrappers_are_taken_off(tmp_path: Path, wrapped: dict[str, object]) -> N
     assert set(read_state_dict(tmp_path / "w.pth")) == set(WEIGHTS)
 
 
+def test_what_training_scripts_leave_beside_the_weights_does_no_harm(tmp_path: Path) -> None:
+    model = torch.nn.Linear(2, 2)
+    beside = {
+        "args": Namespace(lr=1e-3, output_dir=Path("runs"), nested=Namespace(epochs=3)),
+        "metric": np.float64(81.2),
+        "step": np.int64(7),
+        "optimizer": torch.optim.AdamW(model.parameters()).state_dict(),
+        "epoch": 3,
+    }
+    torch.save({"model": WEIGHTS, **beside}, tmp_path / "w.pth")
+    assert set(read_state_dict(tmp_path / "w.pth")) == set(WEIGHTS)
+
+
 class Hostile:
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return os.system, ("touch hostile-was-here",)
@@ -39,7 +54,7 @@ class Hostile:
 def test_a_pickle_with_code_in_it_is_not_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     torch.save({"state_dict": WEIGHTS, "extra": Hostile()}, "hostile.pth")
-    with pytest.raises(CheckpointError, match=r"hostile\.pth holds more than tensors"):
+    with pytest.raises(CheckpointError, match=r"hostile\.pth holds more than tensors.*it calls for (posix|nt)\.system"):
         read_state_dict("hostile.pth")
     assert not Path("hostile-was-here").exists()
 

@@ -2,13 +2,16 @@
 
 import json
 import pickle
+import re
 import struct
 import warnings
 import zipfile
+from argparse import Namespace
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PosixPath, PurePosixPath
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -54,6 +57,20 @@ def _read_safetensors(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"{path} is not a whole safetensors file ({error}); copy or download it again") from None
 
 
+def _inert() -> list[Any]:
+    """What training scripts leave beside the weights and what runs nothing: parsed arguments, paths, numpy's numbers."""
+    scalar = np._core.multiarray.scalar if hasattr(np, "_core") else np.core.multiarray.scalar
+    return [
+        Namespace,
+        PosixPath,
+        PurePosixPath,
+        np.dtype,
+        *(type(np.dtype(kind)) for kind in ("bool", "i4", "i8", "f4", "f8")),
+        (scalar, "numpy.core.multiarray.scalar"),
+        (scalar, "numpy._core.multiarray.scalar"),
+    ]
+
+
 def _read_pickle(path: Path) -> Any:
     if path.stat().st_size == 0:
         raise CheckpointError(f"{path} is empty; copy or download it again")
@@ -61,9 +78,11 @@ def _read_pickle(path: Path) -> Any:
         with warnings.catch_warnings():
             # Other pickle protocols than torch's own are met in old checkpoints; what cannot be read raises below.
             warnings.filterwarnings("ignore", message="Detected pickle protocol")
-            return torch.load(path, map_location="cpu", weights_only=True)
+            with torch.serialization.safe_globals(_inert()):
+                return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        reason = str(error).splitlines()[0]
+        found = re.search(r"GLOBAL (\S+)", str(error))
+        reason = f"it calls for {found[1]}" if found else str(error).splitlines()[0]
         raise CheckpointError(
             f"{path} holds more than tensors, or is no checkpoint, and was not opened ({reason}); "
             "convert it to safetensors where you trust it"
