@@ -121,11 +121,12 @@ def _of_model(entry: Any) -> dict[str, Any]:
 
 
 def _of_dataset(entry: Any) -> dict[str, Any]:
+    """The card in short; what only the files can tell is None."""
     info = entry.config().info
     return {
         "title": info.title,
-        "classes": len(info.classes),
-        "shape": list(info.shape),
+        "classes": len(info.classes) or None,
+        "shape": list(info.shape) if all(info.shape) else None,
         "sizes": dict(info.sizes),
         "license": info.license,
     }
