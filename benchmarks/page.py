@@ -8,6 +8,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from neurons_page import draw, section
+
 RESULTS = Path(__file__).parent / "results"
 PAGE = Path(__file__).parents[1] / "docs" / "benchmarks.md"
 
@@ -78,7 +80,7 @@ def energy(result: dict[str, Any]) -> str:
     return "\n".join(
         [
             "## Counting operations",
-            f"{result['case']}: with the meter open it takes {result['ratio']:.2f} times as long as without. "
+            f"{result['case']}: with the meter open it takes {result['ratio']:.2f} times the processor time. "
             "`python benchmarks/energy.py`",
             "",
             machine(result["machine"]),
@@ -87,7 +89,13 @@ def energy(result: dict[str, Any]) -> str:
     )
 
 
-SECTIONS = {"kernels.json": kernels, "training.json": training, "energy.json": energy}
+def neurons(result: dict[str, Any]) -> str:
+    """Every neuron; draws the picture too."""
+    draw(result)
+    return section(result, machine(result["machine"]))
+
+
+SECTIONS = {"kernels.json": kernels, "neurons.json": neurons, "training.json": training, "energy.json": energy}
 
 
 def main() -> int:

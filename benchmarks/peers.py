@@ -5,6 +5,7 @@ import importlib.machinery
 import importlib.util
 import sys
 import types
+from functools import cache
 from importlib.abc import Loader, MetaPathFinder
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,7 @@ def snntorch() -> tuple[Any, str]:
     return package, f"snnTorch {version('snntorch')}"
 
 
+@cache
 def norse() -> tuple[Any, str]:
     """norse's functional neurons as attributes of one object, or None, and a note: its version or why it is missing.
 
