@@ -75,10 +75,10 @@ def forward_source(program: Program, mode: Mode) -> str:
 
 
 def backward_source(program: Program, mode: Mode) -> str:
-    """Source of `kernel(x, gy, gx, [state_k], [param_j], [g_last_k], [g_state_k], [g_param_j], past, steps, …)`.
+    """Source of `kernel(x, gy, gx, [state_k], [param_j], [g_last_k], [g_state_k], [g_param_j], past, steps, count, BLOCK)`.
 
-    After `past` (scratch) come `steps, count, blocks, programs, BLOCK`. `g_param_j` receives one value per neuron, or,
-    of a scalar parameter, one sum per program.
+    `past` is scratch, steps · states · BLOCK numbers for each program. `g_param_j` receives one value per neuron, or, of
+    a scalar parameter, one sum per program.
     """
     return _Emitter(program, mode).backward()
 
@@ -128,9 +128,9 @@ class _Emitter:
     def backward(self) -> str:
         program, mode, states = self.program, self.mode, self.states
         gradients = [g for g in (program.gx, *program.g_states, *program.g_params) if g is not None]
-        numbers = ["steps", "count", "blocks", "programs"]
-        self._head(backward_arguments(program, mode), numbers, [*program.new_states, *gradients])
+        self._head(backward_arguments(program, mode), ["steps", "count"], [*program.new_states, *gradients])
         self("place = tl.program_id(0).to(tl.int64)", "lanes = tl.arange(0, BLOCK)")
+        self("programs = tl.num_programs(0)", "blocks = tl.cdiv(count, BLOCK)")
         self(f"kept = past + place * steps * {max(1, len(states))} * BLOCK + lanes")
         self(*(f"s{j} = tl.zeros((BLOCK,), tl.{mode.wide})" for j, own in enumerate(mode.per_neuron) if not own))
         self("o = place * BLOCK + lanes")

@@ -1,5 +1,6 @@
 """Running emitted Triton kernels on tensors."""
 
+import os
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -12,9 +13,10 @@ from spikeformers.kernels.scan.program import Program
 from spikeformers.kernels.scan.source import load
 from spikeformers.kernels.scan.triton.emit import Mode, backward_source, forward_source
 
-BLOCK = 512
-_WARPS = 4
-_PROGRAMS = 2048
+BLOCKS = {256: (2, 4), 512: (4,), 1024: (4, 8), 2048: (8,)}
+"""Neurons of a block → numbers of warps that are tried for it."""
+_UNTUNED = 512
+_LANES = 2**20
 _SCRATCH_BYTES = 256 * 1024 * 1024
 
 
@@ -31,8 +33,8 @@ def forward(
     count = step.numel()
     if count:
         with _on(x):
-            kernel(program, mode, "forward")[(-(-count // BLOCK),)](
-                *tensors, x.shape[0], count, BLOCK=BLOCK, num_warps=_WARPS, enable_fp_fusion=False
+            tuned(program, mode, "forward", x.shape[0], count)[lambda chosen: (-(-count // chosen["BLOCK"]),)](
+                *tensors, x.shape[0], count, enable_fp_fusion=False
             )
     return [in_layout_of(y, x), *(in_layout_of(v, x[0]) for v in last)]
 
@@ -52,20 +54,27 @@ def backward(
     values, mode = _parameters(program, params, step, bool(states), bool(g_last))
     g_states = [torch.empty_like(step, dtype=wide) for _ in states]
     count, steps = step.numel(), x.shape[0]
-    blocks = -(-count // BLOCK)
-    row = steps * max(1, len(program.states)) * BLOCK
-    programs = max(1, min(blocks, _PROGRAMS, _SCRATCH_BYTES // (row * wide.itemsize)))
+    row = steps * max(1, len(program.states))
+    largest = max(BLOCKS)
+    lanes = (
+        max(1, min(-(-count // largest), _LANES // largest, _SCRATCH_BYTES // (row * largest * wide.itemsize)))
+        * largest
+    )
     sums = [
-        torch.zeros_like(step, dtype=wide) if own else torch.zeros(programs, dtype=wide, device=x.device)
+        torch.zeros_like(step, dtype=wide) if own else torch.zeros(lanes // min(BLOCKS), dtype=wide, device=x.device)
         for own in mode.per_neuron
     ]
     tensors = [source, in_layout_of(gy, source), gx, *(in_layout_of(s, step) for s in states), *values]
     tensors += [*(in_layout_of(g.to(wide), step) for g in g_last), *g_states, *sums]
     if count:
-        past = torch.empty(programs * row, dtype=wide, device=x.device)
+        past = torch.empty(lanes * row, dtype=wide, device=x.device)
+
+        def programs(chosen: Any) -> tuple[int]:
+            return (min(-(-count // chosen["BLOCK"]), lanes // chosen["BLOCK"]),)
+
         with _on(x):
-            kernel(program, mode, "backward")[(programs,)](
-                *tensors, past, steps, count, blocks, programs, BLOCK=BLOCK, num_warps=_WARPS, enable_fp_fusion=False
+            tuned(program, mode, "backward", steps, count)[programs](
+                *tensors, past, steps, count, enable_fp_fusion=False
             )
     like = x[0]
     g_params = [
@@ -87,6 +96,28 @@ def kernel(program: Program, mode: Mode, name: str) -> Any:
         source = forward_source(program, mode) if name == "forward" else backward_source(program, mode)
         _kernels[key] = load(source, "kernel", f"triton {triton.__version__}")
     return _kernels[key]
+
+
+_tuned: dict[tuple[Any, ...], Any] = {}
+
+
+def tuned(program: Program, mode: Mode, name: str, steps: int, count: int) -> Any:
+    """The kernel with the fastest block size and number of warps for about so many steps and neurons.
+
+    The first call of a size times them all; sizes between two powers of two share the choice. Triton's interpreter can
+    only run one, which is the middle one.
+    """
+    import triton
+
+    key = (program.key, mode, name, steps.bit_length(), count.bit_length())
+    if key not in _tuned:
+        choices = [triton.Config({"BLOCK": b}, num_warps=w) for b, warps in BLOCKS.items() for w in warps]
+        if os.environ.get("TRITON_INTERPRET") == "1":
+            choices = [triton.Config({"BLOCK": _UNTUNED}, num_warps=BLOCKS[_UNTUNED][0])]
+        # a choice with more programs leaves sums behind that the final one would not overwrite
+        sums = [f"g_param_{j}" for j, own in enumerate(mode.per_neuron) if not own] if name == "backward" else []
+        _tuned[key] = triton.autotune(choices, key=[], reset_to_zero=sums)(kernel(program, mode, name))
+    return _tuned[key]
 
 
 def _on(x: Tensor) -> AbstractContextManager[Any]:
