@@ -36,7 +36,7 @@ FOLDERS = {
 }
 """Recipe → where its files lie in the folder of data; None where a system package brings them."""
 KEPT = ("params", "val/accuracy", "test/accuracy", "best_epoch", "epochs", "firing_rate", "seconds")
-STRENGTHS = (0.001, 0.01, 0.1, 1.0)
+STRENGTHS = (0.001, 0.01, 0.1)
 """Regularizations that the yardstick tries."""
 
 

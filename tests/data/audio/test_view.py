@@ -7,6 +7,7 @@ from torch import Tensor
 
 from spikeformers.core.errors import ConfigError
 from spikeformers.data.audio import cochlea
+from spikeformers.data.audio.aligned import AlignedLogMel
 from spikeformers.data.audio.view import MFCC, SOUNDS, Cochlea, LevelCrossings, LogMel, SoundConfig, SpeechToSpikes
 
 RATE = 8000
@@ -42,7 +43,8 @@ def test_steps_and_hop_must_be_positive(config: SoundConfig) -> None:
     for name in ("steps", "hop", "bands"):
         with pytest.raises(ConfigError, match=f"{name}=0"):
             config.but(**{name: 0})
-    assert config.but(steps=5, hop=7).length == 35
+    frames = config.heard if isinstance(config, AlignedLogMel) else 5
+    assert config.but(steps=5, hop=7).length == 7 * frames
 
 
 def test_coefficients_have_zero_mean_and_unit_deviation_over_a_recording() -> None:
@@ -55,6 +57,28 @@ def test_coefficients_have_zero_mean_and_unit_deviation_over_a_recording() -> No
     assert torch.allclose(louder, softer, atol=1e-2)
     with pytest.raises(ConfigError, match="coefficients=41 must lie between 1 and bands=40"):
         MFCC(coefficients=41)
+
+
+def test_aligned_recordings_are_alike_however_late_slow_or_loud() -> None:
+    config = AlignedLogMel(steps=16, bands=20, heard=64)
+
+    def recording(start: int, length: int, gain: float) -> Tensor:
+        rising = torch.linspace(300, 1500, length) / RATE  # a tone that glides upward
+        sound = torch.zeros(config.length)
+        sound[start : start + length] = gain * torch.sin(2 * torch.pi * rising.cumsum(0))
+        return sound
+
+    both = torch.stack([recording(500, 1600, 0.1), recording(2000, 3200, 0.8)])
+    one, other = config.view(both, RATE)
+    assert torch.corrcoef(torch.stack([one.flatten(), other.flatten()]))[0, 1] > 0.85
+    assert one.mean().abs() < 1e-5
+    assert one.std(correction=0) == pytest.approx(1, abs=1e-4)
+    plain = LogMel(steps=64, bands=20).view(both, RATE)
+    assert torch.corrcoef(plain.flatten(1))[0, 1] < 0.5
+    with pytest.raises(ConfigError, match=r"quiet=1\.0"):
+        AlignedLogMel(quiet=1.0)
+    with pytest.raises(ConfigError, match="heard=0"):
+        AlignedLogMel(heard=0)
 
 
 def test_speech_to_spikes_follows_its_recurrence_spike_by_spike() -> None:
