@@ -165,6 +165,26 @@ def sounds() -> str:
     return components(SOUNDS, "Sound views", intro)
 
 
+def point_views() -> str:
+    from spikeformers.data.points.views import VIEWS
+
+    intro = (
+        "What a model gets of a cloud of points: the field `view` of every dataset of clouds, `data.view=points` on the "
+        "command line. Slices are images over time, so that every spiking model for event frames takes them."
+    )
+    return components(VIEWS, "Point views", intro)
+
+
+def tokenizers() -> str:
+    from spikeformers.data.text.tokenizers import TOKENIZERS
+
+    intro = (
+        "How text becomes tokens: the field `tokenizer` of the datasets of text, `data.tokenizer=bpe` on the command line. "
+        "What is learned is learned from the training part alone; token 0 ends a document and fills short rows."
+    )
+    return components(TOKENIZERS, "Tokenizers", intro)
+
+
 def pages() -> dict[str, Callable[[], str]]:
     """File, from the folder of reference pages → what writes it."""
     from spikeformers.models.base import MODELS
@@ -179,6 +199,8 @@ def pages() -> dict[str, Callable[[], str]]:
         "encoders.md": encoders,
         "datasets.md": datasets,
         "sounds.md": sounds,
+        "point_views.md": point_views,
+        "tokenizers.md": tokenizers,
     }
 
 

@@ -58,7 +58,7 @@ def test_modelnet_is_read_from_hdf5(tmp_path: Path) -> None:
         config.build()
     data[5, 7, 1] = np.nan
     write_arrays(folder / "ply_data_test0.h5", {"data": data, "label": label})
-    with pytest.raises(DataError, match="sample 5 holds values that are not finite"):
+    with pytest.raises(DataError, match=r"ply_data_test0\.h5: sample 5 holds values that are not finite"):
         config.build()
 
 

@@ -161,6 +161,9 @@ class ModelNetConfig(DataConfig):
                     f"{path}: data {data.shape} and label {label.shape}; wanted [n, {HDF5_POINTS}, 3] and [n, 1]"
                 )
             check_labels(label.ravel(), len(self.info.classes), str(path))
+            wrong = np.flatnonzero(~np.isfinite(data).all((1, 2)))
+            if len(wrong):
+                raise DataError(f"{path}: sample {wrong[0]} holds values that are not finite (NaN or infinite)")
             clouds.append(torch.from_numpy(data[:, : self.points].astype(np.float32)))
             labels.append(torch.from_numpy(label.ravel().astype(np.int64)))
             names += [f"{path.name}#{i}" for i in range(len(data))]
