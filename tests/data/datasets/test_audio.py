@@ -6,6 +6,7 @@ import torch
 from spikeformers.core.errors import ConfigError, DataError
 from spikeformers.data import DATASETS
 from spikeformers.data.audio.view import LogMel
+from spikeformers.data.loader import Loader
 
 
 def test_the_real_digits_are_split_by_speaker_and_standardized(shared: Path) -> None:
@@ -113,3 +114,17 @@ def test_any_folder_of_sounds_is_read_with_or_without_parts(tmp_path: Path) -> N
         config.but(rate=0)
     with pytest.raises(ConfigError, match=r"test_fraction=0.5 and val_fraction=0.5"):
         config.but(test_fraction=0.5, val_fraction=0.5)
+
+
+def test_corrupt_recordings_are_fatal_or_skipped_and_named(tmp_path: Path) -> None:
+    config = DATASETS.config("wav_folder").but(sound=LogMel(steps=4, window=512), root=str(tmp_path))
+    config.fake(30, tmp_path)
+    train = config.build().train
+    bad = tmp_path / train.name(3).split("/", 1)[1]
+    bad.write_bytes(bad.read_bytes()[:100])
+    with pytest.raises(DataError, match=rf"{bad.name}: the header announces 2400 samples, but the data end after 28"):
+        list(Loader(train, 8, seed=0, shuffle=True))
+    seen = [
+        i for batch in Loader(train, 8, seed=0, shuffle=False, skip_corrupt=True) for i in batch.meta["index"].tolist()
+    ]
+    assert seen == [i for i in range(len(train)) if i != 3]

@@ -1,7 +1,8 @@
 """SHD and SSC: spoken words as spike trains of 700 cochlear units, in the official HDF5 files."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spikeformers.core.errors import ConfigError, DataError
+from spikeformers.core.errors import ConfigError, DataError, SpikeformersError
 from spikeformers.data.base import DATASETS, DataConfig, DatasetInfo, carve_validation, check_labels
 from spikeformers.data.download import RemoteFile
 from spikeformers.data.samples import Indices, Samples, Splits, Subset, as_indices
@@ -18,6 +19,7 @@ from spikeformers.data.samples import Indices, Samples, Splits, Subset, as_indic
 UNITS = 700
 SITE = "https://zenkelab.org/datasets"
 SOURCE = "B. Cramer, Y. Stradmann, J. Schemmel, F. Zenke, IEEE TNNLS 33(7), 2022, arXiv:1910.07407"
+ARRAYS = ("spikes/times", "spikes/units", "labels")
 CONTENT = "spikes/times (seconds) and spikes/units (0 … 699), one array of varying length a sample, and labels"
 DIGITS = (
     *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"),
@@ -199,14 +201,15 @@ class SpikeTrains(Samples):
     def __init__(self, path: Path, classes: int, view: SpikeBins) -> None:
         self._path, self._view = path, view
         self._opened: tuple[int, Any] | None = None  # process and file: an open file does not survive a fork
-        file = self._file()
-        missing = [name for name in ("spikes/times", "spikes/units", "labels") if name not in file]
-        if missing:
-            raise DataError(f"{path}: lacks {', '.join(missing)}; it must hold {CONTENT}")
-        lengths = {name: len(file[name]) for name in ("spikes/times", "spikes/units", "labels")}
+        with _readable(str(path)):
+            file = self._file()
+            missing = [name for name in ARRAYS if name not in file]
+            if missing:
+                raise DataError(f"{path}: lacks {', '.join(missing)}; it must hold {CONTENT}")
+            lengths = {name: len(file[name]) for name in ARRAYS}
+            labels = np.asarray(file["labels"]).astype(np.int64)
         if len(set(lengths.values())) != 1:
             raise DataError(f"{path}: its arrays differ in length: {lengths}")
-        labels = np.asarray(file["labels"]).astype(np.int64)
         check_labels(labels, classes, str(path))
         self._labels = torch.from_numpy(labels)
 
@@ -214,15 +217,14 @@ class SpikeTrains(Samples):
         return len(self._labels)
 
     def inputs(self, indices: Indices) -> Tensor:
-        file = self._file()
-        all_times, all_units = file["spikes/times"], file["spikes/units"]
+        with _readable(str(self._path)):
+            all_times, all_units = self._file()["spikes/times"], self._file()["spikes/units"]
         found = []
         for i in as_indices(indices).tolist():
-            try:
+            origin = f"{self._path} sample {i}"
+            with _readable(origin):
                 times, units = all_times[i], all_units[i]
-            except OSError as error:
-                raise DataError(f"{self._path} sample {i}: cannot be read: {error}") from None
-            found.append(self._view.counts(times, units, f"{self._path} sample {i}"))
+            found.append(self._view.counts(times, units, origin))
         return torch.stack(found)
 
     def targets(self, indices: Indices) -> Tensor:
@@ -237,12 +239,13 @@ class SpikeTrains(Samples):
         Raises:
             DataError: the file does not tell.
         """
-        file = self._file()
-        if "extra/speaker" not in file or len(file["extra/speaker"]) != len(self):
-            raise DataError(
-                f"{self._path}: does not tell the speaker of each sample (extra/speaker); unset val_speaker"
-            )
-        return torch.from_numpy(np.asarray(file["extra/speaker"]).astype(np.int64))
+        with _readable(str(self._path)):
+            file = self._file()
+            if "extra/speaker" not in file or len(file["extra/speaker"]) != len(self):
+                raise DataError(
+                    f"{self._path}: does not tell the speaker of each sample (extra/speaker); unset val_speaker"
+                )
+            return torch.from_numpy(np.asarray(file["extra/speaker"]).astype(np.int64))
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_opened": None}
@@ -258,10 +261,19 @@ def _open(path: Path, mode: str) -> Any:
         import h5py
     except ImportError:
         raise DataError("HDF5 needs h5py; install the extra: pip install 'spikeformers[events]'") from None
-    try:
+    with _readable(str(path)):
         return h5py.File(path, mode)
-    except OSError as error:
-        raise DataError(f"{path}: not a readable HDF5 file: {error}") from None
+
+
+@contextmanager
+def _readable(origin: str) -> Iterator[None]:
+    """What h5py raises where a file is damaged, as one error."""
+    try:
+        yield
+    except SpikeformersError:
+        raise
+    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
+        raise DataError(f"{origin}: not a readable HDF5 file: {error}") from None
 
 
 def _fake(path: Path, n: int, classes: int) -> None:
