@@ -75,9 +75,30 @@ def components(
     return f"{NOTE}# {title}\n\n{intro}\n\n" + "\n".join(component(entry, more) for entry in families)
 
 
-def nir_line(cls: type[Config]) -> str:
-    """The node of a neuron in NIR, as its mapping says."""
-    return f"NIR: {' '.join((inspect.getdoc(cls.to_nir) or '').split('Args:')[0].split())}"  # type: ignore[attr-defined]
+LONGEST_STEP = 48
+"""Operations of a step whose derived equation is still worth reading."""
+
+
+def neuron_facts(cls: type[Config]) -> str:
+    """What is derived from a neuron's definition: its step as it runs, and its node in NIR."""
+    node = " ".join((inspect.getdoc(cls.to_nir) or "").split("Args:")[0].split())  # type: ignore[attr-defined]
+    return f"{step_as_it_runs(cls)}NIR: {node}"
+
+
+def step_as_it_runs(cls: type[Config]) -> str:
+    """The equations of the kernels, from the recorded step of the default fields; nothing for a neuron without equations."""
+    from spikeformers.kernels.scan.latex import equation
+    from spikeformers.neurons import ScanConfig
+
+    config = cls()
+    if not isinstance(config, ScanConfig):
+        return ""
+    program = config.definition().program
+    size = len(program.graph.live([program.y, *program.new_states]))
+    if size > LONGEST_STEP:
+        return f"As it runs with these defaults: {size} operations a step.\n\n"
+    rows = " \\\\\n".join(row.replace(" = ", " &= ", 1) for row in equation(config.definition()).splitlines())
+    return f"As it runs with these defaults:\n\n$$\n\\begin{{aligned}}\n{rows}\n\\end{{aligned}}\n$$\n\n"
 
 
 def models() -> str:
@@ -122,9 +143,10 @@ def neurons() -> str:
 
     intro = (
         "Every neuron given by equations runs as the eager reference and as fused kernels derived from the same lines. "
-        "`spikeformers.neurons.LIF(tau=2.0)` builds a module; `model.neuron=plif` on the command line swaps one in."
+        "`spikeformers.neurons.LIF(tau=2.0)` builds a module; `model.neuron=plif` on the command line swaps one in. *As it "
+        "runs* is derived from the same lines: Θ is the spike, sg stops the gradient."
     )
-    return components(NEURONS, "Neurons", intro, nir_line)
+    return components(NEURONS, "Neurons", intro, neuron_facts)
 
 
 def surrogates() -> str:
