@@ -149,9 +149,39 @@ def test_broken_pictures_in_a_dataset_name_their_place(tmp_path: Path) -> None:
         DATASETS.config("hf_images").but(root=str(tmp_path / "a")).build()
 
 
+def test_a_dataset_of_the_hub_is_saved_once_and_read_from_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    datasets = pytest.importorskip("datasets", reason="needs the extra spikeformers[hf]")
+    monkeypatch.setenv("SPIKEFORMERS_DATA", str(tmp_path / "data"))
+    DATASETS.config("hf_images").fake(30, tmp_path / "saved")
+    asked: list[tuple[str, str | None]] = []
+
+    def hub(name: str, subset: str | None) -> object:
+        if asked:
+            raise ConnectionError("the Hub is away")
+        asked.append((name, subset))
+        return datasets.load_from_disk(str(tmp_path / "saved"))
+
+    monkeypatch.setattr(datasets, "load_dataset", hub)
+    config = DATASETS.config("hf_images").but(repository="somebody/something", subset="small", size=8)
+    with pytest.raises(DataError, match=r"somebody--something--small(.|\n)*download\(\)"):
+        config.build()
+    folder = config.download()
+    assert config.download() == folder
+    assert asked == [("somebody/something", "small")]
+    assert config.info.classes == ("cat", "dog", "owl")
+    assert len(config.build().test) == 30
+    with pytest.raises(DataError, match="somebody/other cannot be fetched from the Hub: the Hub is away"):
+        config.but(repository="somebody/other").download()
+    with pytest.raises(DataError, match="set repository"):
+        config.but(repository=None).download()
+
+
 def test_datasets_without_their_package_name_the_extra(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "datasets", None)
     with pytest.raises(DataError, match=r"spikeformers\[hf\]"):
-        DATASETS.config("hf_images").but(repository="somebody/something").build()
+        DATASETS.config("hf_images").but(repository="somebody/something").download()
+    (tmp_path / "dataset_dict.json").write_text("{}")
+    with pytest.raises(DataError, match=r"spikeformers\[hf\]"):
+        DATASETS.config("hf_images").but(root=str(tmp_path)).build()
     with pytest.raises(DataError, match=r"root="):
         DATASETS.config("hf_images").build()

@@ -1,4 +1,4 @@
-"""Pictures of any Hugging Face dataset: saved on disk, as parquet files, or fetched from the Hub by name."""
+"""Pictures of any Hugging Face dataset: saved on disk, as parquet files, or fetched by name and then read from disk."""
 
 import json
 from dataclasses import dataclass
@@ -12,23 +12,23 @@ from torch import Tensor
 
 from spikeformers.core.errors import ConfigError, DataError, did_you_mean
 from spikeformers.data.base import DATASETS, DataConfig, DatasetInfo, carve_validation, check_labels, data_folder
+from spikeformers.data.download import Progress
 from spikeformers.data.formats.pictures import check_square, parse_picture
 from spikeformers.data.samples import Indices, Samples, Splits, as_indices
 
 LAYOUT = (
     "dataset_dict.json and one folder a part, as DatasetDict.save_to_disk writes them\n"
-    "or PART-*.parquet, there or in a folder data, as the Hub keeps them\n"
-    "without root: the dataset called `repository` on the Hub, fetched and kept by the package datasets"
+    "or PART-*.parquet, there or in a folder data, as the Hub keeps them"
 )
 
 
 @DATASETS.register("hf_images", source="Lhoest et al., EMNLP 2021, arXiv:2109.02846; huggingface/datasets")
 @dataclass(frozen=True, kw_only=True)
 class HFImagesConfig(DataConfig):
-    """Pictures with class labels of a Hugging Face dataset; set root or repository."""
+    """Pictures with class labels of a Hugging Face dataset; set root, or repository and download it."""
 
     repository: str | None = None
-    """Name on the Hub, such as uoft-cs/cifar10; used where root is not set."""
+    """Name on the Hub, such as uoft-cs/cifar10: what `download` fetches, into the data folder where root is not set."""
     subset: str | None = None
     """Name of a configuration of the dataset, where it has several."""
     image: str = "image"
@@ -61,9 +61,10 @@ class HFImagesConfig(DataConfig):
     @property
     def info(self) -> DatasetInfo:
         """The card. The classes are those of the files under root, none as long as root is not set."""
+        folder = self._folder()
         return DatasetInfo(
             title="Hugging Face images",
-            classes=_names_on_disk(Path(self.root), self.train, self.label) if self.root is not None else (),
+            classes=_names_on_disk(folder, self.train, self.label) if folder is not None else (),
             shape=(self.channels, self.size, self.size),
             mean=self.mean,
             std=self.std,
@@ -72,45 +73,68 @@ class HFImagesConfig(DataConfig):
             sizes={},
             split="the parts named by train and test; validation is cut from train with split_seed, every class in equal measure",
             layout=LAYOUT,
+            hint="With repository set to a name on the Hub, the method download() of the config fetches it.",
             mirror=self.mirrored,
         )
 
+    def _folder(self) -> Path | None:
+        if self.root is not None:
+            return Path(self.root)
+        if self.repository is None:
+            return None
+        return (
+            data_folder()
+            / self.family
+            / "--".join([*self.repository.split("/"), *([self.subset] if self.subset else [])])
+        )
+
+    def download(self, progress: Progress | None = None) -> Path:
+        """Fetch `repository` from the Hub, with the progress bars of the package datasets, and save it on disk.
+
+        Raises:
+            DataError: no repository is named, the package is missing, or the Hub cannot be reached.
+        """
+        library, folder = _library(), self._folder()
+        if self.repository is None or folder is None:
+            raise DataError("set repository to the name of a dataset on the Hub, such as uoft-cs/cifar10")
+        if not _has_files(folder):
+            try:
+                library.load_dataset(self.repository, self.subset).save_to_disk(str(folder))
+            except (OSError, ValueError, library.exceptions.DatasetsError) as error:
+                raise DataError(f"{self.repository} cannot be fetched from the Hub: {error}") from None
+        return folder
+
     def read(self) -> Splits:
-        if self.root is not None and not (Path(self.root).is_dir() and _has_files(Path(self.root))):
-            raise DataError(self._missing([Path(self.root)]))
-        if self.root is None and self.repository is None:
-            raise DataError(self._missing([]))
-        parts = self._open()
+        folder = self._folder()
+        if folder is None or not _has_files(folder):
+            raise DataError(self._missing([folder] if folder is not None else []))
+        parts = self._open(folder)
         train, test = (HFPictures(parts[part], part, self) for part in (self.train, self.test))
         kept, val = carve_validation(train, self.val_fraction, self.split_seed)
         return Splits(train=kept, val=val, test=test)
 
-    def _open(self) -> Any:
+    def _open(self, folder: Path) -> Any:
         """Part → dataset, pictures left as bytes."""
         library = _library()
-        origin = self.root or self.repository
         library.disable_progress_bars()
         try:
-            found = self._load(library)
+            found = self._load(library, folder)
         except (OSError, ValueError, library.exceptions.DatasetsError) as error:
-            raise DataError(f"{origin} cannot be opened as a Hugging Face dataset: {error}") from None
+            raise DataError(f"{folder} cannot be opened as a Hugging Face dataset: {error}") from None
         for part in (self.train, self.test):
             if part not in found:
-                raise ConfigError(f"{origin} has no part {part!r}" + did_you_mean(part, found))
+                raise ConfigError(f"{folder} has no part {part!r}" + did_you_mean(part, found))
             for column in (self.image, self.label):
                 if column not in found[part].column_names:
                     raise ConfigError(
-                        f"{origin} has no column {column!r}" + did_you_mean(column, found[part].column_names)
+                        f"{folder} has no column {column!r}" + did_you_mean(column, found[part].column_names)
                     )
         return found.cast_column(self.image, library.Image(decode=False))
 
-    def _load(self, library: ModuleType) -> Any:
-        if self.root is None:
-            return library.load_dataset(self.repository, self.subset)
-        root = Path(self.root)
-        if (root / "dataset_dict.json").is_file():
-            return library.load_from_disk(str(root))
-        files = {part: [str(path) for path in _parquet(root, part)] for part in (self.train, self.test)}
+    def _load(self, library: ModuleType, folder: Path) -> Any:
+        if (folder / "dataset_dict.json").is_file():
+            return library.load_from_disk(str(folder))
+        files = {part: [str(path) for path in _parquet(folder, part)] for part in (self.train, self.test)}
         cache = data_folder() / "cache" / self.family
         return library.load_dataset("parquet", data_files={k: v for k, v in files.items() if v}, cache_dir=str(cache))
 

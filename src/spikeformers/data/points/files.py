@@ -33,7 +33,7 @@ class CloudReader:
         """The cloud of a file."""
         if self.cache is None:
             return self.read(path)
-        key = cache_key(self.cache, path, *self.facts)
+        key = cache_key(self.cache, path, "/".join(path.parts[-3:]), *self.facts)
         found = load_cached(self.cache, key)
         if found is None:
             found = self.read(path)
