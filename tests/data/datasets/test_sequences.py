@@ -5,7 +5,7 @@ import torch
 
 from spikeformers.core.errors import ConfigError, DataError
 from spikeformers.data import DATASETS
-from spikeformers.data.formats.arff import read_arff
+from spikeformers.data.formats.arff import read_arff, write_arff
 
 ORDER = [60, 361, 167, 578, 107, 772, 313, 626]
 """First places of the order that seed 0 draws for 784 pixels: results of different machines belong together."""
@@ -72,6 +72,28 @@ def test_eeg_windows_share_no_step_with_another_part(shared: Path) -> None:
     assert x.median().abs() < 0.1
 
 
+def test_filters_of_eeg_do_not_reach_into_another_block(tmp_path: Path) -> None:
+    config = DATASETS.config("eeg_eye_state").but(root=str(tmp_path), low_hz=1.0, high_hz=30.0)
+    config.fake(60, tmp_path)
+    before = config.build()
+    path = tmp_path / "eeg-eye-state.arff"
+    names, table = read_arff(path)
+    block = len(table) // 10
+    table[4 * block : 5 * block, :-1] += 300  # the fifth of ten blocks is of the test part
+    write_arff(path, "EEG_DATA", names, table, {"eyeDetection": "{0,1}"})
+    after = config.build()
+    assert not torch.equal(after.test.inputs([0]), before.test.inputs([0]))
+    for one, other in ((after.train, before.train), (after.val, before.val)):
+        assert torch.equal(one.inputs(range(len(one))), other.inputs(range(len(other))))
+
+
+def test_filtered_eeg_holds_the_band_only(shared: Path) -> None:
+    config = DATASETS.config("eeg_eye_state").but(root=str(shared / "data" / "eeg-eye-state"), low_hz=4.0, high_hz=30.0)
+    x = config.build().val.inputs(range(20))
+    power = torch.fft.rfft(x * torch.hann_window(64)[:, None], dim=1).abs().square().sum((0, 2))
+    assert power[[0, *range(20, 33)]].sum() < 0.1 * power.sum()  # half a second: bin 20 is 40 Hz
+
+
 def test_every_field_of_eeg_changes_what_comes_out(tmp_path: Path) -> None:
     config = DATASETS.config("eeg_eye_state")
     config.fake(60, tmp_path)
@@ -80,6 +102,10 @@ def test_every_field_of_eeg_changes_what_comes_out(tmp_path: Path) -> None:
     assert config.but(window=32).build().train.inputs([0]).shape == (1, 32, 14)
     assert len(config.but(stride=8).build().train) > len(base)
     assert config.but(blocks=5).build().val.name(0) != config.build().val.name(0)
+    for change in ({"low_hz": 4.0}, {"high_hz": 30.0}):
+        assert not torch.allclose(config.but(**change).build().train.inputs([0]), base.inputs([0]), atol=0.05)
+    with pytest.raises(ConfigError, match="high_hz=64"):
+        config.but(high_hz=64.0).build()
     with pytest.raises(ConfigError, match="blocks=4"):
         config.but(blocks=4)
     with pytest.raises(ConfigError, match="window=9999 is longer than a block"):

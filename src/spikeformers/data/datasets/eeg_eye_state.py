@@ -10,7 +10,7 @@ from spikeformers.core.errors import ConfigError, DataError
 from spikeformers.data.base import DATASETS, DataConfig, DatasetInfo
 from spikeformers.data.formats.arff import read_arff, write_arff
 from spikeformers.data.samples import ArraySamples, Samples, Splits
-from spikeformers.data.signals import standardize
+from spikeformers.data.signals import band_pass, standardize
 
 FILE = "eeg-eye-state.arff|EEG Eye State.arff"
 CHANNELS = ("AF3", "F7", "F3", "FC5", "T7", "P7", "O1", "O2", "P8", "T8", "FC6", "F4", "F8", "AF4")
@@ -28,6 +28,10 @@ class EEGEyeStateConfig(DataConfig):
     """Steps between the starts of two windows."""
     blocks: int = 10
     """Consecutive blocks of equal duration that the recording is cut into; windows never cross them."""
+    low_hz: float | None = None
+    """Lower edge of the band that is kept, filtered block by block; None leaves it open."""
+    high_hz: float | None = None
+    """Upper edge of the band that is kept, below 64 Hz; None leaves it open."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -70,7 +74,11 @@ class EEGEyeStateConfig(DataConfig):
         train_rows = np.concatenate(
             [np.arange(edges[b], edges[b + 1]) for b in range(self.blocks) if owner[b] == "train"]
         )
-        signals = torch.from_numpy(standardize(table[:, :-1], table[train_rows, :-1], str(path)))
+        scaled = standardize(table[:, :-1], table[train_rows, :-1], str(path))
+        blocks = [
+            band_pass(block, RATE, self.low_hz, self.high_hz, str(path)) for block in np.split(scaled, edges[1:-1])
+        ]
+        signals = torch.from_numpy(np.concatenate(blocks).astype(np.float32))
         starts: dict[str, list[int]] = {"train": [], "val": [], "test": []}
         for b, part in enumerate(owner):
             starts[part].extend(range(edges[b], edges[b + 1] - self.window + 1, self.stride))
