@@ -171,6 +171,20 @@ def attentions() -> str:
     return components(ATTENTIONS, "Attention operators", intro)
 
 
+def stems() -> str:
+    from spikeformers.layers.stems import STEMS, StemConfig
+    from spikeformers.models.base import MODELS
+
+    takers = [f for f in MODELS.families() if MODELS.entry(f).cls.field_types().get("stem") is StemConfig]
+    intro = (
+        'From images to the first map of tokens: `create_model("spikformer_4_384", stem="ms_sps")`, or '
+        "`model.stem=ms_sps` on the command line. Taken by "
+        + ", ".join(f"[`{family}`](../models/{family}.md)" for family in takers)
+        + "."
+    )
+    return components(STEMS, "Stems", intro)
+
+
 def encoders() -> str:
     from spikeformers.encoders.base import ENCODERS
 
@@ -218,6 +232,7 @@ def pages() -> dict[str, Callable[[], str]]:
         "neurons.md": neurons,
         "surrogates.md": surrogates,
         "attentions.md": attentions,
+        "stems.md": stems,
         "encoders.md": encoders,
         "datasets.md": datasets,
         "sounds.md": sounds,

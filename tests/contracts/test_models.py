@@ -15,8 +15,9 @@ from torch import nn
 
 from spikeformers import carry
 from spikeformers.core.errors import ConfigError, ShapeError, SpikeformersError
-from spikeformers.layers.attention.base import ATTENTIONS, AttentionConfig
+from spikeformers.layers.attention.base import AttentionConfig
 from spikeformers.layers.checks import map_size
+from spikeformers.layers.stems import StemConfig
 from spikeformers.models.base import MODELS, ModelConfig, SpikingModel
 from spikeformers.neurons import NeuronConfig
 
@@ -234,8 +235,8 @@ def changed_values(value: Any) -> Iterator[Any]:
         yield from ((*value[:-1], value[-1] * 2), tuple(v * 2 for v in value), value + value[-1:], value[:-1])
     elif isinstance(value, NeuronConfig):
         yield from ("plif", "if", "relu")
-    elif isinstance(value, AttentionConfig):
-        yield from (name for name in ATTENTIONS.families() if name != value.family)
+    elif isinstance(value, AttentionConfig | StemConfig):
+        yield from (name for name in value.registry.families() if name != value.family)
 
 
 def variations(config: ModelConfig, field: str) -> Iterator[ModelConfig]:

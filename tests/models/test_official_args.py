@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from spikeformers import create_model, from_official
-from spikeformers.core.errors import ConfigError
+from spikeformers.core.errors import CheckpointError, ConfigError
+from spikeformers.models.base import MODELS
 from spikeformers.models.hub import export_official
 from spikeformers.models.official import OfficialArgs
 
@@ -57,3 +58,14 @@ def test_sizes_that_contradict_the_shapes_are_refused() -> None:
         from_official("spikformer", state, num_heads=4, num_classes=100)
     with pytest.raises(ConfigError, match="no argument 'num_head'; did you mean 'num_heads'"):
         from_official("spikformer", state, num_head=4)
+
+
+KNOWN = [f for f in MODELS.families() if vars(MODELS.entry(f).cls).get("from_official")]
+
+
+@pytest.mark.parametrize("family", KNOWN)
+def test_a_state_dict_of_another_family_is_refused_whatever_it_lacks(family: str) -> None:
+    other = export_official(create_model("qkformer_tiny" if family != "qkformer" else "sdt_v1_tiny"))
+    for state in ({}, {"a.weight": torch.ones(2, 3), "head.weight": torch.ones(3, 2)}, other):
+        with pytest.raises(CheckpointError):
+            from_official(family, state)

@@ -17,6 +17,7 @@ _REGISTRIES = {
     "neurons": ("spikeformers.neurons.base", "NEURONS"),
     "surrogates": ("spikeformers.neurons.surrogate", "SURROGATES"),
     "attentions": ("spikeformers.layers.attention.base", "ATTENTIONS"),
+    "stems": ("spikeformers.layers.stems", "STEMS"),
     "encoders": ("spikeformers.encoders.base", "ENCODERS"),
     "datasets": ("spikeformers.data.base", "DATASETS"),
     "augmentations": ("spikeformers.data.transforms.base", "AUGMENTS"),

@@ -15,7 +15,7 @@ from spikeformers.layers.attention.base import AttentionConfig
 from spikeformers.layers.attention.ssa import SSAConfig
 from spikeformers.layers.checks import height_width
 from spikeformers.layers.time import repeat
-from spikeformers.models.official import OfficialArgs
+from spikeformers.models.official import OfficialArgs, Shapes
 from spikeformers.neurons import NeuronConfig
 from spikeformers.neurons.lif import LIFConfig
 from spikeformers.neurons.surrogate import Sigmoid
@@ -189,7 +189,7 @@ def from_official(
     args = OfficialArgs(family, official_constructor_arguments, parity, state_dict)
     cls = MODELS.entry(family).cls
     try:
-        config = cls.from_official({n: t.shape for n, t in state_dict.items()}, args)
+        config = cls.from_official(Shapes({n: t.shape for n, t in state_dict.items()}), args)
     except ConfigError:
         args.done()  # A misspelt argument is a likelier reason than values that do not fit together.
         raise

@@ -49,6 +49,13 @@ _WITHOUT_EFFECT = (
 """Arguments that most official constructors carry along and that change no output in eval."""
 
 
+class Shapes(dict[str, torch.Size]):
+    """Names of an official state dict → shapes; a name that it lacks tells that it is of another family."""
+
+    def __missing__(self, name: str) -> torch.Size:
+        raise CheckpointError(f"the state dict has no tensor {name!r}, so it is not of this family's official layout")
+
+
 class OfficialArgs:
     """The arguments of an official constructor, each to be taken exactly once.
 
@@ -134,14 +141,3 @@ def count_blocks(shapes: Mapping[str, Any], prefix: str) -> int:
     """How many numbered parts `prefix.0`, `prefix.1`, … a state dict has."""
     dotted = prefix + "."
     return len({name[len(dotted) :].split(".")[0] for name in shapes if name.startswith(dotted)})
-
-
-def shape_of(shapes: Mapping[str, torch.Size], name: str) -> torch.Size:
-    """The shape of an official tensor.
-
-    Raises:
-        CheckpointError: the state dict has no such tensor, so it is not of this family.
-    """
-    if name not in shapes:
-        raise CheckpointError(f"the state dict has no tensor {name!r}, so it is not of this family's official layout")
-    return shapes[name]

@@ -17,7 +17,7 @@ from spikeformers.layers.residual import ResidualBlock
 from spikeformers.layers.stem import SpikingPatchSplitting
 from spikeformers.layers.tokens import to_maps, to_tokens
 from spikeformers.models.base import MODELS, ModelConfig, SpikingModel
-from spikeformers.models.official import OfficialArgs, count_blocks, shape_of
+from spikeformers.models.official import OfficialArgs, count_blocks
 from spikeformers.weights.braincog import node_rules
 from spikeformers.weights.resize import Resize, token_pairs, token_vector
 from spikeformers.weights.rules import Rule, Rules
@@ -90,14 +90,14 @@ class TIMConfig(ModelConfig):
 
     @classmethod
     def from_official(cls, shapes: Mapping[str, torch.Size], args: OfficialArgs) -> Self:
-        tokens = shape_of(shapes, "block.0.attn.TIM.interactor.weight")[0]
-        hidden, dim = shape_of(shapes, "block.0.mlp.fc1_conv.weight")[:2]
+        tokens = shapes["block.0.attn.TIM.interactor.weight"][0]
+        hidden, dim = shapes["block.0.mlp.fc1_conv.weight"][:2]
         args.ignore("img_size", "img_size_h", "img_size_w", "if_UCF", "encode_type", "layer_by_layer")
         args.ignore("node", "tau", "threshold", "act_func", "alpha")
         return cls(
             img_size=16 * isqrt(tokens),
-            in_channels=shape_of(shapes, "patch_embed.proj_conv.weight")[1],
-            num_classes=shape_of(shapes, "head.weight")[0],
+            in_channels=shapes["patch_embed.proj_conv.weight"][1],
+            num_classes=shapes["head.weight"][0],
             timesteps=args.take("T", 10),
             dim=dim,
             depth=count_blocks(shapes, "block"),

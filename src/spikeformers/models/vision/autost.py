@@ -17,7 +17,7 @@ from spikeformers.layers.residual import ResidualBlock
 from spikeformers.layers.stem_membrane import MembranePatchSplitting
 from spikeformers.layers.tokens import to_maps, to_tokens
 from spikeformers.models.base import MODELS, ModelConfig, SpikingModel
-from spikeformers.models.official import OfficialArgs, count_blocks, shape_of
+from spikeformers.models.official import OfficialArgs, count_blocks
 from spikeformers.neurons import NeuronConfig
 from spikeformers.neurons.plif import PLIFConfig
 from spikeformers.neurons.surrogate import Sigmoid
@@ -87,15 +87,15 @@ class AutoSTConfig(ModelConfig):
     def from_official(cls, shapes: Mapping[str, torch.Size], args: OfficialArgs) -> Self:
         depth = count_blocks(shapes, "block")
         dim, in_channels = (
-            shape_of(shapes, "patch_embed.rpe_conv.weight")[0],
-            shape_of(shapes, "patch_embed.proj_conv.weight")[1],
+            shapes["patch_embed.rpe_conv.weight"][0],
+            shapes["patch_embed.proj_conv.weight"][1],
         )
         heads = args.take("num_heads", (8,) * depth)
-        hidden = [shape_of(shapes, f"block.{i}.mlp.fc1_linear.weight")[0] for i in range(depth)]
+        hidden = [shapes[f"block.{i}.mlp.fc1_linear.weight"][0] for i in range(depth)]
         return cls(
             img_size=args.image(default=32),
             in_channels=in_channels,
-            num_classes=shape_of(shapes, "head.weight")[0],
+            num_classes=shapes["head.weight"][0],
             timesteps=args.take("T", 4),
             dim=dim,
             heads=tuple(heads),

@@ -15,7 +15,7 @@ from spikeformers.layers.checks import check_heads, check_stride, map_size
 from spikeformers.layers.conv import ConvNorm
 from spikeformers.layers.tokens import Grid, to_maps, to_tokens
 from spikeformers.models.base import MODELS, ModelConfig, SpikingModel
-from spikeformers.models.official import OfficialArgs, count_blocks, shape_of
+from spikeformers.models.official import OfficialArgs, count_blocks
 from spikeformers.neurons import NeuronConfig
 from spikeformers.neurons.qcfs import QCFSConfig
 from spikeformers.weights.resize import Resize, keep, relative_table
@@ -96,24 +96,24 @@ class MaskedSpikingTransformerConfig(ModelConfig):
 
     @classmethod
     def from_official(cls, shapes: Mapping[str, torch.Size], args: OfficialArgs) -> Self:
-        first = shape_of(shapes, "patch_embed.proj.weight")
+        first = shapes["patch_embed.proj.weight"]
         stages = range(count_blocks(shapes, "layers"))
         blocks = [f"layers.{stage}.blocks.0" for stage in stages]
-        tables = [shape_of(shapes, f"{block}.attn.relative_position_bias_table") for block in blocks]
+        tables = [shapes[f"{block}.attn.relative_position_bias_table"] for block in blocks]
         args.ignore("num_heads", "window_size", "ape", "patch_norm", "use_checkpoint", "fused_window_process")
         args.ignore("dataset", "thr", "threshold")
         levels = args.take("L", 16, "t")
         return cls(
             img_size=args.image(default=_side(shapes, patch=first[2])),
             in_channels=first[1],
-            num_classes=shape_of(shapes, "head.weight")[0],
+            num_classes=shapes["head.weight"][0],
             neuron=QCFSConfig(levels=levels, init_threshold=2.0),
             dim=first[0],
             depths=tuple(count_blocks(shapes, f"layers.{stage}.blocks") for stage in stages),
             heads=tuple(table[1] for table in tables),
             patch=first[2],
             window=max(int(table[0] ** 0.5 + 1) // 2 for table in tables),
-            mlp_ratio=shape_of(shapes, f"{blocks[0]}.mlp.fc1.weight")[0] / first[0],
+            mlp_ratio=shapes[f"{blocks[0]}.mlp.fc1.weight"][0] / first[0],
             mlp_norm=f"{blocks[0]}.mlp.norm1.weight" in shapes,
             masking_ratio=float(args.take("masking_ratio", 0.0)),
             mask_at_test=args.parity,

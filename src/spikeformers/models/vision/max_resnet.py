@@ -13,7 +13,7 @@ from spikeformers.layers.checks import check_stride
 from spikeformers.layers.conv import ConvNorm, NeuronConvNorm
 from spikeformers.layers.paths import ConvNormPool, TwoPaths
 from spikeformers.models.base import MODELS, ModelConfig, SpikingModel
-from spikeformers.models.official import OfficialArgs, count_blocks, shape_of
+from spikeformers.models.official import OfficialArgs, count_blocks
 from spikeformers.neurons import NeuronConfig
 from spikeformers.weights.rules import Rule, Rules
 from spikeformers.weights.units import conv_rules, count_numbered
@@ -61,13 +61,13 @@ class MaxResNetConfig(ModelConfig):
 
     @classmethod
     def from_official(cls, shapes: Mapping[str, torch.Size], args: OfficialArgs) -> Self:
-        dim, in_channels = shape_of(shapes, "conv1.weight")[:2]
+        dim, in_channels = shapes["conv1.weight"][:2]
         args.ignore("groups", "width_per_group", "replace_stride_with_dilation", "layers", "block", "progress")
         stages = count_numbered(shapes, "layer")
         return cls(
             img_size=args.image(default=32),
             in_channels=in_channels,
-            num_classes=shape_of(shapes, "fc1.weight")[0],
+            num_classes=shapes["fc1.weight"][0],
             timesteps=args.take("T", 4),
             dim=dim,
             depths=tuple(count_blocks(shapes, f"layer{s + 1}") for s in range(stages)),

@@ -19,7 +19,7 @@ from spikeformers.layers.mlp_membrane import membrane_mlp
 from spikeformers.layers.paths import ConvNormPool, TwoPaths, embed_rules, membrane_stem, membrane_stem_rules
 from spikeformers.layers.residual import ResidualBlock
 from spikeformers.models.base import MODELS, ModelConfig, SpikingModel
-from spikeformers.models.official import OfficialArgs, count_blocks, shape_of
+from spikeformers.models.official import OfficialArgs, count_blocks
 from spikeformers.neurons import NeuronConfig
 from spikeformers.weights.rules import Rule, Rules
 from spikeformers.weights.units import conv_rules, count_numbered, linear_rules
@@ -82,12 +82,12 @@ class MaxFormerConfig(ModelConfig):
     def from_official(cls, shapes: Mapping[str, torch.Size], args: OfficialArgs) -> Self:
         stages = count_numbered(shapes, "stage")
         stride = 4 if "patch_embed1.embed4.embed_conv.weight" in shapes else 1 if stages == 3 else 8
-        hidden, width = shape_of(shapes, "stage1.0.mlp.fc1_conv.weight")[:2]
-        dim = shape_of(shapes, "head.weight")[1]
+        hidden, width = shapes["stage1.0.mlp.fc1_conv.weight"][:2]
+        dim = shapes["head.weight"][1]
         image = "patch_embed1.embed1.embed_conv.weight" if stride == 4 else "patch_embed1.proj_conv.weight"
         return cls(
             img_size=args.image(default={4: 224, 1: 32, 8: 128}[stride]),
-            in_channels=shape_of(shapes, image)[1],
+            in_channels=shapes[image][1],
             num_classes=shapes["head.weight"][0],
             timesteps=args.take("T", 4),
             dim=dim,

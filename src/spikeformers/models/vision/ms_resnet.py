@@ -12,7 +12,7 @@ from spikeformers.layers.conv import ConvNorm, NeuronConvNorm
 from spikeformers.layers.resnet import check_resnet, resnet_stages
 from spikeformers.layers.time import over_time
 from spikeformers.models.base import MODELS, ModelConfig, SpikingModel
-from spikeformers.models.official import OfficialArgs, count_blocks, shape_of
+from spikeformers.models.official import OfficialArgs, count_blocks
 from spikeformers.neurons import NeuronConfig
 from spikeformers.neurons.lif import LIFConfig
 from spikeformers.neurons.surrogate import Rectangle
@@ -68,13 +68,13 @@ class MSResNetConfig(ModelConfig):
 
     @classmethod
     def from_official(cls, shapes: Mapping[str, torch.Size], args: OfficialArgs) -> Self:
-        first = shape_of(shapes, "conv1.0.weight")
+        first = shapes["conv1.0.weight"]
         deep = "conv1.3.bn.weight" in shapes
         args.ignore("block", "num_block")
         return cls(
             img_size=args.image(default=224),
             in_channels=first[1],
-            num_classes=shape_of(shapes, "fc.weight")[0],
+            num_classes=shapes["fc.weight"][0],
             timesteps=args.take("time_window", 6),
             dim=first[0],
             depths=tuple(count_blocks(shapes, f"conv{stage}_x") for stage in range(2, 6)),

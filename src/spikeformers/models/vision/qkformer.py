@@ -22,7 +22,7 @@ from spikeformers.layers.mlp import SpikingMLP
 from spikeformers.layers.paths import TwoPaths
 from spikeformers.layers.residual import ResidualBlock
 from spikeformers.models.base import MODELS, AttentiveConfig, SpikingModel
-from spikeformers.models.official import OfficialArgs, count_blocks, shape_of
+from spikeformers.models.official import OfficialArgs, count_blocks
 from spikeformers.neurons import NeuronConfig
 from spikeformers.weights.rules import Rule, Rules
 from spikeformers.weights.units import conv_rules, count_numbered, linear_rules
@@ -86,12 +86,12 @@ class QKFormerConfig(AttentiveConfig):
         stages = count_numbered(shapes, "stage")
         stride = 4 if "patch_embed1.proj2_conv.weight" in shapes and stages == 3 else 1 if stages == 3 else 8
         fc = "fc1" if "stage1.0.mlp.fc1_conv.weight" in shapes else "mlp1"
-        hidden, width = shape_of(shapes, f"stage1.0.mlp.{fc}_conv.weight")[:2]
-        dim = shape_of(shapes, "head.weight")[1]
+        hidden, width = shapes[f"stage1.0.mlp.{fc}_conv.weight"][:2]
+        dim = shapes["head.weight"][1]
         heads = args.heads(max(dim // 64, 1))
         return cls(
             img_size=args.image(default={4: 224, 1: 32, 8: 128}[stride]),
-            in_channels=shape_of(shapes, "patch_embed1.proj_conv.weight")[1],
+            in_channels=shapes["patch_embed1.proj_conv.weight"][1],
             num_classes=shapes["head.weight"][0],
             timesteps=args.take("T", 16 if stride == 8 else 4),
             dim=dim,

@@ -15,7 +15,7 @@ from spikeformers.layers.meta import MetaConvBlock, MetaTrunk, OnTokens, RepAtte
 from spikeformers.layers.mlp import SpikingMLP
 from spikeformers.layers.quantized import quantize_weights
 from spikeformers.models.base import MODELS, ModelConfig, SpikingModel
-from spikeformers.models.official import OfficialArgs, count_blocks, shape_of
+from spikeformers.models.official import OfficialArgs, count_blocks
 from spikeformers.neurons import NeuronConfig
 from spikeformers.neurons.multispike import MultiSpikeConfig
 from spikeformers.weights import meta
@@ -91,17 +91,17 @@ class QSDConfig(ModelConfig):
     @classmethod
     def from_official(cls, shapes: Mapping[str, torch.Size], args: OfficialArgs) -> Self:
         names = ("downsample1_2", "downsample2", "downsample3", "downsample4")
-        dims = tuple(shape_of(shapes, f"{name}.encode_conv.weight")[0] for name in names)
-        shape_of(shapes, "head.alpha")
+        dims = tuple(shapes[f"{name}.encode_conv.weight"][0] for name in names)
+        shapes["head.alpha"]
         return cls(
             img_size=args.image(default=224),
-            in_channels=shape_of(shapes, "downsample1_1.encode_conv.weight")[1],
-            num_classes=shape_of(shapes, "head.weight")[0],
+            in_channels=shapes["downsample1_1.encode_conv.weight"][1],
+            num_classes=shapes["head.weight"][0],
             timesteps=args.take("T", 1),
             dims=dims,
             depths=(count_blocks(shapes, "block3"), count_blocks(shapes, "block4")),
             heads=args.heads(8),
-            mlp_ratio=shape_of(shapes, "block3.0.mlp.fc1_conv.weight")[0] / dims[2],
+            mlp_ratio=shapes["block3.0.mlp.fc1_conv.weight"][0] / dims[2],
         )
 
     def official_rules(self) -> Rules:

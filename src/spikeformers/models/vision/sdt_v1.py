@@ -15,10 +15,10 @@ from spikeformers.layers.checks import check_heads, check_pools, map_size
 from spikeformers.layers.init import truncated_normal
 from spikeformers.layers.mlp_membrane import membrane_mlp
 from spikeformers.layers.residual import ResidualBlock
-from spikeformers.layers.stem_membrane import MembranePatchSplitting
+from spikeformers.layers.stems import MSSPSConfig, StemConfig
 from spikeformers.layers.tokens import to_maps, to_tokens
 from spikeformers.models.base import MODELS, AttentiveConfig, SpikingModel
-from spikeformers.models.official import OfficialArgs, count_blocks, shape_of
+from spikeformers.models.official import OfficialArgs, count_blocks
 from spikeformers.models.vision.sdt_v1_weights import official_rules
 from spikeformers.neurons.plif import PLIFConfig
 from spikeformers.neurons.surrogate import Sigmoid
@@ -61,6 +61,8 @@ class SDTV1Config(AttentiveConfig):
     """Hidden width of the MLP over dim; at 1 each of its layers has a residual of its own."""
     pools: str = "1111"
     """For each of the four stem units, whether it max-pools by 2: 1111 ImageNet, 0011 CIFAR and 64² events."""
+    stem: StemConfig = MSSPSConfig()
+    """From images to tokens."""
     attention: AttentionConfig = SDSA1Config()
     """What queries, keys and values make of each other; the CIFAR10-DVS layout has SDSA-1 with `pool`."""
 
@@ -68,6 +70,7 @@ class SDTV1Config(AttentiveConfig):
         check_heads(self.dim, self.heads)
         self.attention.check_steps(self.timesteps)
         check_pools(self.dim, self.pools, self.img_size)
+        self.stem.check(self.pools, self.img_size)
 
     @property
     def stride(self) -> int:
@@ -79,8 +82,8 @@ class SDTV1Config(AttentiveConfig):
 
     @classmethod
     def from_official(cls, shapes: Mapping[str, torch.Size], args: OfficialArgs) -> Self:
-        in_channels = shape_of(shapes, "patch_embed.proj_conv.weight")[1]
-        hidden, dim = shape_of(shapes, "block.0.mlp.fc1_conv.weight")[:2]
+        in_channels = shapes["patch_embed.proj_conv.weight"][1]
+        hidden, dim = shapes["block.0.mlp.fc1_conv.weight"][:2]
         args.ignore("attn_mode", "get_embed", "TET", "cml")
         pools = args.take("pooling_stat", "1111")
         # The training script turns the pooling on for CIFAR10-DVS, not for DVS128, which alone has stages 0111.
@@ -89,7 +92,7 @@ class SDTV1Config(AttentiveConfig):
         return cls(
             img_size=args.image(default=128 if in_channels == 2 else 32 if pools == "0011" else 224),
             in_channels=in_channels,
-            num_classes=shape_of(shapes, "head.weight")[0],
+            num_classes=shapes["head.weight"][0],
             timesteps=args.take("T", 10 if in_channels == 2 else 4),
             neuron=PLIFConfig(surrogate=Sigmoid(alpha=4.0)) if learned else cls.neuron,
             dim=dim,
@@ -110,8 +113,7 @@ class SDTV1(SpikingModel):
     def __init__(self, config: SDTV1Config) -> None:
         super().__init__(config)
         dim, neuron = config.dim, config.neuron
-        pools = tuple(digit == "1" for digit in config.pools)
-        self.stem = MembranePatchSplitting(config.in_channels, dim, pools=pools, neuron=neuron)
+        self.stem = config.stem.build(config.in_channels, dim, pools=config.pools, neuron=neuron)
         self.blocks = nn.Sequential(
             *(
                 ResidualBlock(

@@ -15,7 +15,7 @@ from spikeformers.layers.meta import MetaConvBlock, MetaTrunk, OnTokens, RepAtte
 from spikeformers.layers.mlp import SpikingMLP
 from spikeformers.layers.residual import ResidualBlock
 from spikeformers.models.base import MODELS, AttentiveConfig, SpikingModel
-from spikeformers.models.official import OfficialArgs, count_blocks, shape_of
+from spikeformers.models.official import OfficialArgs, count_blocks
 from spikeformers.weights import meta
 from spikeformers.weights.rules import Rule, Rules
 
@@ -76,17 +76,17 @@ class SDTV2Config(AttentiveConfig):
     @classmethod
     def from_official(cls, shapes: Mapping[str, torch.Size], args: OfficialArgs) -> Self:
         names = ("downsample1_2", "downsample2", "downsample3", "downsample4")
-        dims = tuple(shape_of(shapes, f"{name}.encode_conv.weight")[0] for name in names)
+        dims = tuple(shapes[f"{name}.encode_conv.weight"][0] for name in names)
         args.ignore("kd")
         return cls(
             img_size=args.image(default=224),
-            in_channels=shape_of(shapes, "downsample1_1.encode_conv.weight")[1],
-            num_classes=shape_of(shapes, "head.weight")[0],
+            in_channels=shapes["downsample1_1.encode_conv.weight"][1],
+            num_classes=shapes["head.weight"][0],
             timesteps=args.take("T", 1),
             dims=dims,
             depths=(count_blocks(shapes, "block3"), count_blocks(shapes, "block4")),
             heads=args.heads(8),
-            mlp_ratio=shape_of(shapes, "block3.0.mlp.fc1_conv.weight")[0] / dims[2],
+            mlp_ratio=shapes["block3.0.mlp.fc1_conv.weight"][0] / dims[2],
             distillation_head="head_kd.weight" in shapes,
         )
 

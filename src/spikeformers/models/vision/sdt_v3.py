@@ -15,7 +15,7 @@ from spikeformers.layers.checks import check_heads, check_stride, map_size
 from spikeformers.layers.meta import MetaConvBlock, MetaTrunk, OnTokens, SpikeSeparableConv, WideAttention
 from spikeformers.layers.mlp import SpikingMLP
 from spikeformers.models.base import MODELS, AttentiveConfig, ModelConfig, SpikingModel
-from spikeformers.models.official import OfficialArgs, count_blocks, shape_of
+from spikeformers.models.official import OfficialArgs, count_blocks
 from spikeformers.models.vision.sdt_v3_large import SDTV3LargeConfig
 from spikeformers.neurons import NeuronConfig
 from spikeformers.neurons.multispike import MultiSpikeConfig
@@ -92,17 +92,17 @@ class SDTV3Config(AttentiveConfig):
         if "block3.0.attn.q_conv.0.conv1.0.weight" in shapes:
             return SDTV3LargeConfig.from_official(shapes, args)
         names = ("downsample1_2", "downsample2", "downsample3", "downsample4")
-        dims = tuple(shape_of(shapes, f"{name}.encode_conv.weight")[0] for name in names)
+        dims = tuple(shapes[f"{name}.encode_conv.weight"][0] for name in names)
         return cls(
             img_size=args.image(default=224),
-            in_channels=shape_of(shapes, "downsample1_1.encode_conv.weight")[1],
-            num_classes=shape_of(shapes, "head.weight")[0],
+            in_channels=shapes["downsample1_1.encode_conv.weight"][1],
+            num_classes=shapes["head.weight"][0],
             timesteps=args.take("T", 1),
             dims=dims,
             depths=(count_blocks(shapes, "block3"), count_blocks(shapes, "block4")),
             heads=args.heads(8),
-            mlp_ratio=shape_of(shapes, "block3.0.mlp.fc1_conv.weight")[0] / dims[2],
-            value_ratio=shape_of(shapes, "block3.0.attn.v_conv.0.weight")[0] // dims[2],
+            mlp_ratio=shapes["block3.0.mlp.fc1_conv.weight"][0] / dims[2],
+            value_ratio=shapes["block3.0.attn.v_conv.0.weight"][0] // dims[2],
         )
 
     def official_rules(self) -> Rules:

@@ -16,7 +16,7 @@ from spikeformers.layers.conv_mlp import ConvMLP
 from spikeformers.layers.mlp import SpikingMLP
 from spikeformers.layers.tokens import merge_heads, split_heads, to_maps, to_tokens
 from spikeformers.models.base import MODELS, ModelConfig, SpikingModel
-from spikeformers.models.official import OfficialArgs, count_blocks, shape_of
+from spikeformers.models.official import OfficialArgs, count_blocks
 from spikeformers.neurons import NeuronConfig
 from spikeformers.neurons.multispike import MultiSpikeConfig
 from spikeformers.weights import meta
@@ -92,17 +92,17 @@ class SDTV3LargeConfig(ModelConfig):
     @classmethod
     def from_official(cls, shapes: Mapping[str, torch.Size], args: OfficialArgs) -> Self:
         names = ("downsample1_2", "downsample2", "downsample3")
-        dims = tuple(shape_of(shapes, f"{name}.encode_conv.weight")[0] for name in names)
+        dims = tuple(shapes[f"{name}.encode_conv.weight"][0] for name in names)
         args.ignore("nb_classes", "kd", "choice")
         return cls(
             img_size=args.image(default=224),
-            in_channels=shape_of(shapes, "downsample1_1.encode_conv.weight")[1],
-            num_classes=shape_of(shapes, "head.weight")[0],
+            in_channels=shapes["downsample1_1.encode_conv.weight"][1],
+            num_classes=shapes["head.weight"][0],
             timesteps=args.take("T", 1),
             dims=dims,
             depth=count_blocks(shapes, "block3"),
             heads=args.heads(8),
-            mlp_ratio=shape_of(shapes, "block3.0.mlp.fc1_conv.weight")[0] / dims[2],
+            mlp_ratio=shapes["block3.0.mlp.fc1_conv.weight"][0] / dims[2],
             pre_mixing="block3.0.rep_conv.conv1.0.weight" in shapes,
             distillation_head="head_kd.weight" in shapes,
         )

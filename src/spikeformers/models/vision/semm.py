@@ -18,7 +18,7 @@ from spikeformers.layers.stem import SpikingPatchSplitting
 from spikeformers.layers.stem_membrane import BinaryTokenizer, MembranePatchSplitting
 from spikeformers.layers.tokens import to_maps, to_tokens
 from spikeformers.models.base import MODELS, ModelConfig, SpikingModel
-from spikeformers.models.official import OfficialArgs, count_blocks, shape_of
+from spikeformers.models.official import OfficialArgs, count_blocks
 from spikeformers.weights.braincog import node_rules
 from spikeformers.weights.rules import Rule, Rules
 from spikeformers.weights.units import conv_rules, linear_rules
@@ -108,21 +108,21 @@ class SEMMConfig(ModelConfig):
     def from_official(cls, shapes: Mapping[str, torch.Size], args: OfficialArgs) -> Self:
         cifar = "block.0.attn.k_linear.weight" in shapes
         kind = "linear" if cifar else "conv"
-        expert_dim, dim = shape_of(shapes, f"block.0.attn.k_{kind}.weight")[:2]
+        expert_dim, dim = shapes[f"block.0.attn.k_{kind}.weight"][:2]
         args.ignore("num_heads", "expert_dim", "num_expert", "expert_mode", "mlp_drop", "attn_drop", "embed_layer")
         args.ignore("attn_layer", "layer_by_layer", "encode_type", "sequence_length")
         args.ignore("node", "tau", "threshold", "act_func", "alpha")
         return cls(
             img_size=args.image(default=32 if cifar else 224),
-            in_channels=shape_of(shapes, "patch_embed.proj_conv.weight")[1],
-            num_classes=shape_of(shapes, "head.weight")[0],
+            in_channels=shapes["patch_embed.proj_conv.weight"][1],
+            num_classes=shapes["head.weight"][0],
             timesteps=args.take("T", 4),
             dim=dim,
             depth=count_blocks(shapes, "block"),
-            experts=shape_of(shapes, "block.0.attn.router1.weight")[0],
+            experts=shapes["block.0.attn.router1.weight"][0],
             expert_dim=expert_dim,
-            values="full" if shape_of(shapes, f"block.0.attn.v_{kind}.weight")[0] == dim else "small",
-            mlp_ratio=shape_of(shapes, f"block.0.mlp.fc1_{kind}.weight")[0] / dim,
+            values="full" if shapes[f"block.0.attn.v_{kind}.weight"][0] == dim else "small",
+            mlp_ratio=shapes[f"block.0.mlp.fc1_{kind}.weight"][0] / dim,
             pools="0011" if cifar else "1111",
             attention_scale=args.take("attn_scale", 0.125) if cifar else 1.0,
             qkv_bias=cifar,

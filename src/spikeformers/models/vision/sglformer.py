@@ -21,7 +21,7 @@ from spikeformers.layers.residual import ResidualBlock
 from spikeformers.layers.time import repeat
 from spikeformers.layers.tokens import to_maps, to_tokens
 from spikeformers.models.base import MODELS, ModelConfig, SpikingModel
-from spikeformers.models.official import OfficialArgs, count_blocks, shape_of
+from spikeformers.models.official import OfficialArgs, count_blocks
 from spikeformers.neurons import NeuronConfig
 from spikeformers.weights.rules import Rule, Rules
 from spikeformers.weights.units import conv_rules, linear_rules
@@ -101,10 +101,10 @@ class SGLFormerConfig(ModelConfig):
     def from_official(cls, shapes: Mapping[str, torch.Size], args: OfficialArgs) -> Self:
         imagenet = "patch_embed.proj_conv.weight" in shapes
         if imagenet:
-            first = shape_of(shapes, "patch_embed.proj_conv.weight")
+            first = shapes["patch_embed.proj_conv.weight"]
             dim, hidden = shapes["head.weight"][1], shapes["localblock.0.local2_MLP.mlp1.conv1x1.weight"][0]
         else:
-            first = shape_of(shapes, "stem.conv.conv3x3.weight")
+            first = shapes["stem.conv.conv3x3.weight"]
             dim, hidden = shapes["head.weight"][1], shapes["blocks.0.mlp1.mlp1.conv1x1.weight"][0]
         events = first[1] == 2
         # The two ImageNet layouts have equal tensors; they are told apart by the official class, given as `model`.
@@ -114,7 +114,7 @@ class SGLFormerConfig(ModelConfig):
             img_size=args.image(default=224 if imagenet else 128 if events else 32),
             in_channels=first[1],
             num_classes=shapes["head.weight"][0],
-            timesteps=steps if imagenet else shape_of(shapes, "full_size_conv.weight")[3],
+            timesteps=steps if imagenet else shapes["full_size_conv.weight"][3],
             dim=dim,
             stages=1 if imagenet else count_blocks(shapes, "blocks"),
             depth=count_blocks(shapes, "blocks") if imagenet else 2,

@@ -14,10 +14,10 @@ from spikeformers.layers.attention.ssa import SSAConfig
 from spikeformers.layers.checks import check_heads, check_stride, map_size
 from spikeformers.layers.mlp import SpikingMLP
 from spikeformers.layers.residual import ResidualBlock
-from spikeformers.layers.stem import SpikingPatchSplitting
+from spikeformers.layers.stems import SPSConfig, StemConfig
 from spikeformers.layers.tokens import to_maps, to_tokens
 from spikeformers.models.base import MODELS, AttentiveConfig, SpikingModel
-from spikeformers.models.official import OfficialArgs, count_blocks, shape_of
+from spikeformers.models.official import OfficialArgs, count_blocks
 from spikeformers.weights.rules import Rule, Rules
 
 _CIFAR = {"img_size": 32, "num_classes": 10, "pools": "0011", "qkv_bias": True}
@@ -55,6 +55,8 @@ class SpikformerConfig(AttentiveConfig):
     """Hidden width of the MLP over dim."""
     pools: str = "1111"
     """For each of the four stem units, whether a stride-2 max-pool follows: 1111 ImageNet and events, 0011 CIFAR."""
+    stem: StemConfig = SPSConfig()
+    """From images to tokens."""
     qkv_bias: bool = False
     """Whether the q, k and v projections have a bias (the CIFAR layout has)."""
 
@@ -66,6 +68,7 @@ class SpikformerConfig(AttentiveConfig):
         if len(self.pools) != 4 or set(self.pools) - {"0", "1"}:
             raise ConfigError(f"pools={self.pools!r} must be four digits 0 or 1, such as '0011'")
         check_stride(self.img_size, self.stride)
+        self.stem.check(self.pools, self.img_size)
 
     @property
     def stride(self) -> int:
@@ -80,14 +83,14 @@ class SpikformerConfig(AttentiveConfig):
         linear = "block.0.attn.q_linear.weight" in shapes
         events = "pos_embed" in shapes
         dim, in_channels = (
-            shape_of(shapes, "patch_embed.proj_conv3.weight")[0],
+            shapes["patch_embed.proj_conv3.weight"][0],
             shapes["patch_embed.proj_conv.weight"][1],
         )
-        hidden = next(s[0] for n, s in shapes.items() if n.startswith("block.0.mlp.fc1_") and n.endswith("weight"))
+        hidden = shapes[f"block.0.mlp.fc1_{'linear' if linear else 'conv'}.weight"][0]
         return cls(
             img_size=args.image(default=32 if linear else 128 if events else 224),
             in_channels=in_channels,
-            num_classes=shape_of(shapes, "head.weight")[0],
+            num_classes=shapes["head.weight"][0],
             timesteps=args.take("T", 16 if events else 4),
             dim=dim,
             depth=count_blocks(shapes, "block"),
@@ -131,8 +134,7 @@ class Spikformer(SpikingModel):
     def __init__(self, config: SpikformerConfig) -> None:
         super().__init__(config)
         dim, neuron = config.dim, config.neuron
-        pools = tuple(digit == "1" for digit in config.pools)
-        self.stem = SpikingPatchSplitting(config.in_channels, dim, pools=pools, neuron=neuron)
+        self.stem = config.stem.build(config.in_channels, dim, pools=config.pools, neuron=neuron)
         self.blocks = nn.Sequential(
             *(
                 ResidualBlock(

@@ -12,10 +12,10 @@ from spikeformers.layers.attention.spiking import SpikingSelfAttention
 from spikeformers.layers.checks import check_heads, check_pools, map_size
 from spikeformers.layers.mlp import SpikingMLP
 from spikeformers.layers.residual import ResidualBlock
-from spikeformers.layers.stem_membrane import BinaryTokenizer
+from spikeformers.layers.stems import BinaryConfig, StemConfig
 from spikeformers.layers.tokens import to_maps, to_tokens
 from spikeformers.models.base import MODELS, AttentiveConfig, SpikingModel
-from spikeformers.models.official import OfficialArgs, count_blocks, shape_of
+from spikeformers.models.official import OfficialArgs, count_blocks
 from spikeformers.neurons.lif import LIFConfig
 from spikeformers.neurons.surrogate import Sigmoid
 from spikeformers.weights.rules import Rule, Rules
@@ -58,11 +58,14 @@ class SpikingformerConfig(AttentiveConfig):
     """Hidden width of the MLP over dim."""
     pools: str = "1111"
     """For each of the four spiking stem units, whether it max-pools by 2: 1111 ImageNet and events, 0011 CIFAR."""
+    stem: StemConfig = BinaryConfig()
+    """From images to tokens."""
 
     def __post_init__(self) -> None:
         check_heads(self.dim, self.heads)
         self.attention.check_steps(self.timesteps)
         check_pools(self.dim, self.pools, self.img_size)
+        self.stem.check(self.pools, self.img_size)
 
     @property
     def stride(self) -> int:
@@ -75,13 +78,13 @@ class SpikingformerConfig(AttentiveConfig):
     @classmethod
     def from_official(cls, shapes: Mapping[str, torch.Size], args: OfficialArgs) -> Self:
         cifar = "patch_embed.block0_conv.weight" in shapes
-        first = shape_of(shapes, "patch_embed.block0_conv.weight" if cifar else "patch_embed.proj_conv.weight")
+        first = shapes["patch_embed.block0_conv.weight" if cifar else "patch_embed.proj_conv.weight"]
         events = first[1] == 2
-        hidden, dim = shape_of(shapes, "block.0.mlp.mlp1_conv.weight")[:2]
+        hidden, dim = shapes["block.0.mlp.mlp1_conv.weight"][:2]
         return cls(
             img_size=args.image(default=32 if cifar else 128 if events else 224),
             in_channels=first[1],
-            num_classes=shape_of(shapes, "head.weight")[0],
+            num_classes=shapes["head.weight"][0],
             timesteps=args.take("T", 16 if events else 4),
             neuron=_EVENT_NEURON if events else cls.neuron,
             dim=dim,
@@ -112,8 +115,7 @@ class Spikingformer(SpikingModel):
     def __init__(self, config: SpikingformerConfig) -> None:
         super().__init__(config)
         dim, neuron = config.dim, config.neuron
-        pools = tuple(digit == "1" for digit in config.pools)
-        self.stem = BinaryTokenizer(config.in_channels, dim, pools=pools, neuron=neuron)
+        self.stem = config.stem.build(config.in_channels, dim, pools=config.pools, neuron=neuron)
         self.blocks = nn.Sequential(
             *(
                 ResidualBlock(

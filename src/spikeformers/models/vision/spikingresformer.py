@@ -15,7 +15,7 @@ from spikeformers.layers.conv import ConvNorm, NeuronConvNorm, max_pool
 from spikeformers.layers.residual import ResidualBlock
 from spikeformers.layers.time import over_time
 from spikeformers.models.base import MODELS, ModelConfig, SpikingModel
-from spikeformers.models.official import OfficialArgs, shape_of
+from spikeformers.models.official import OfficialArgs
 from spikeformers.neurons import NeuronConfig
 from spikeformers.neurons.lif import LIFConfig
 from spikeformers.neurons.plif import PLIFConfig
@@ -102,7 +102,7 @@ class SpikingResformerConfig(ModelConfig):
 
     @classmethod
     def from_official(cls, shapes: Mapping[str, torch.Size], args: OfficialArgs) -> Self:
-        first = shape_of(shapes, "prologue.0.weight")
+        first = shapes["prologue.0.weight"]
         found: list[list[str]] = []
         while any(n.startswith(f"layers.{len(found)}.") for n in shapes):
             stage = f"layers.{len(found)}."
@@ -110,10 +110,10 @@ class SpikingResformerConfig(ModelConfig):
             found.append([f"{stage}{number}" for number in numbers])
         if not found or not all(found):
             raise CheckpointError("the state dict has stages without dual attention, which are not covered here")
-        heads = [shape_of(shapes, f"{names[0]}.firing_rate_x")[2] for names in found]
+        heads = [shapes[f"{names[0]}.firing_rate_x"][2] for names in found]
         convs = [shapes[f"{names[0]}.W.weight"] for names in found]
         stage, number = found[0][0].rsplit(".", 1)
-        inner = shape_of(shapes, f"{stage}.{int(number) + 1}.conv.0.1.weight")
+        inner = shapes[f"{stage}.{int(number) + 1}.conv.0.1.weight"]
         args.ignore("layers", "planes", "num_heads", "patch_sizes", "group_size", "prologue", "activation")
         learned = any(n.endswith("activation_in.w") for n in shapes)
         surrogate = ATan(alpha=2.0)
@@ -121,7 +121,7 @@ class SpikingResformerConfig(ModelConfig):
         return cls(
             img_size=args.image(default=224 if not plain else 64 if learned else 32),
             in_channels=first[1],
-            num_classes=shape_of(shapes, "classifier.weight")[0],
+            num_classes=shapes["classifier.weight"][0],
             timesteps=args.take("T", 4),
             neuron=PLIFConfig(surrogate=surrogate) if learned else LIFConfig(surrogate=surrogate),
             dims=tuple(conv[1] for conv in convs),

@@ -15,10 +15,10 @@ from spikeformers.layers.checks import check_heads, check_pools, map_size
 from spikeformers.layers.init import truncated_normal
 from spikeformers.layers.mlp_membrane import membrane_mlp
 from spikeformers.layers.residual import ResidualBlock
-from spikeformers.layers.stem_membrane import MembranePatchSplitting
+from spikeformers.layers.stems import MSSPSConfig, StemConfig
 from spikeformers.layers.tokens import to_maps, to_tokens
 from spikeformers.models.base import MODELS, ModelConfig, SpikingModel
-from spikeformers.models.official import OfficialArgs, count_blocks, shape_of
+from spikeformers.models.official import OfficialArgs, count_blocks
 from spikeformers.models.vision.sdt_v1_weights import official_rules
 from spikeformers.weights.rules import Rules
 
@@ -58,6 +58,8 @@ class STAttenConfig(ModelConfig):
     """Hidden width of the MLP over dim; at 1 each of its layers has a residual of its own."""
     pools: str = "1111"
     """For each of the four stem units, whether it max-pools by 2: 1111 ImageNet, 0011 CIFAR and 64² events."""
+    stem: StemConfig = MSSPSConfig()
+    """From images to tokens."""
     chunk: int = 2
     """Steps that attend to each other; divides T."""
     event_pooling: bool = False
@@ -66,6 +68,7 @@ class STAttenConfig(ModelConfig):
     def __post_init__(self) -> None:
         check_heads(self.dim, self.heads)
         check_pools(self.dim, self.pools, self.img_size)
+        self.stem.check(self.pools, self.img_size)
         if self.chunk < 1:
             raise ConfigError(f"chunk={self.chunk} must be at least 1 step")
 
@@ -82,8 +85,8 @@ class STAttenConfig(ModelConfig):
 
     @classmethod
     def from_official(cls, shapes: Mapping[str, torch.Size], args: OfficialArgs) -> Self:
-        in_channels = shape_of(shapes, "patch_embed.proj_conv.weight")[1]
-        hidden, dim = shape_of(shapes, "block.0.mlp.fc1_conv.weight")[:2]
+        in_channels = shapes["patch_embed.proj_conv.weight"][1]
+        hidden, dim = shapes["block.0.mlp.fc1_conv.weight"][:2]
         events = in_channels == 2
         args.ignore("attn_mode", "TET", "spike_mode")
         mode = args.take("attention_mode", "STAtten")
@@ -96,7 +99,7 @@ class STAttenConfig(ModelConfig):
         return cls(
             img_size=args.image(default=128 if events else 32 if pools == "0011" else 224),
             in_channels=in_channels,
-            num_classes=shape_of(shapes, "head.weight")[0],
+            num_classes=shapes["head.weight"][0],
             timesteps=args.take("T", 16 if events else 4),
             dim=dim,
             depth=count_blocks(shapes, "block"),
@@ -117,8 +120,7 @@ class STAtten(SpikingModel):
     def __init__(self, config: STAttenConfig) -> None:
         super().__init__(config)
         dim, neuron = config.dim, config.neuron
-        pools = tuple(digit == "1" for digit in config.pools)
-        self.stem = MembranePatchSplitting(config.in_channels, dim, pools=pools, neuron=neuron)
+        self.stem = config.stem.build(config.in_channels, dim, pools=config.pools, neuron=neuron)
         self.blocks = nn.Sequential(
             *(
                 ResidualBlock(

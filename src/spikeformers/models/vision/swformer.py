@@ -15,7 +15,7 @@ from spikeformers.layers.conv_mlp import ConvMLP
 from spikeformers.layers.residual import ResidualBlock
 from spikeformers.layers.stem_membrane import MembranePatchSplitting
 from spikeformers.models.base import MODELS, ModelConfig, SpikingModel
-from spikeformers.models.official import OfficialArgs, count_blocks, shape_of
+from spikeformers.models.official import OfficialArgs, count_blocks
 from spikeformers.neurons import NeuronConfig
 from spikeformers.neurons.surrogate import Sigmoid
 from spikeformers.neurons.ternary import TernaryConfig
@@ -99,7 +99,7 @@ class SWformerConfig(ModelConfig):
     @classmethod
     def from_official(cls, shapes: Mapping[str, torch.Size], args: OfficialArgs) -> Self:
         imagenet = "block.0.attn.haar_weight" in shapes
-        weight = shape_of(shapes, f"block.0.{'attn' if imagenet else 'mixer'}.haar_weight")
+        weight = shapes[f"block.0.{'attn' if imagenet else 'mixer'}.haar_weight"]
         dim, in_channels = shapes["patch_embed.proj_conv3.weight"][0], shapes["patch_embed.proj_conv.weight"][1]
         events = in_channels == 2 and not imagenet
         args.ignore("FL_blocks")
@@ -112,7 +112,7 @@ class SWformerConfig(ModelConfig):
         return cls(
             img_size=args.image(default=128 if events else 256 if imagenet else 32),
             in_channels=in_channels,
-            num_classes=shape_of(shapes, "head.weight")[0],
+            num_classes=shapes["head.weight"][0],
             timesteps=args.take("T", 4),
             dim=dim,
             depth=count_blocks(shapes, "block"),
