@@ -67,7 +67,17 @@ def trace(model: nn.Module, input_shape: tuple[int, ...]) -> Trace:
     if not isinstance(y, Tensor) or _sample(y) is None:
         raise ShapeError(f"the model must give one tensor [T, B, ...] for [T, B, *{input_shape}]; it gave {_said(y)}")
     recorder.trace.output, recorder.trace.shape = recorder.sources(y), _sample(y) or ()
+    _drop_unused(recorder.trace)
     return recorder.trace
+
+
+def _drop_unused(found: Trace) -> None:
+    """Leave only calls that the output depends on."""
+    used = set(found.output)
+    for call in reversed(found.calls):
+        if call.name in used:
+            used.update(call.sources)
+    found.calls = [call for call in found.calls if call.name in used]
 
 
 def is_layer(module: nn.Module) -> bool:
@@ -172,8 +182,6 @@ class _Recorder(TorchFunctionMode):
             return False
         if not torch.allclose(y.reshape(-1, *given), x.reshape(_STEPS * _BATCH, given[0], -1).mean(2)):
             return False
-        if row is not None and sources == row.sources:
-            self.trace.calls.pop()
         pool = self._append("pool", nn.AdaptiveAvgPool2d(1), sources, taken, (*given, 1, 1))
         self.note(y, (self._append("flatten", None, (pool,), (*given, 1, 1), given),))
         return True
