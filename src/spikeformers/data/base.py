@@ -105,8 +105,6 @@ class DataConfig(Config):
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"{name}={value} leaves no samples; give at least 1, or none for all")
-        if self.root is not None and self.info.generated:
-            raise ConfigError(f"root={self.root!r}: {self.info.title} is computed and reads no files; leave root unset")
         for name, chosen in (("augment", self.augment), ("mix", self.mix)):
             if chosen is not None and len(self.info.shape) not in chosen.axes:
                 wanted = " or ".join(str(axes) for axes in chosen.axes)

@@ -24,6 +24,8 @@ class ComputedConfig(DataConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.root is not None:
+            raise ConfigError(f"root={self.root!r}: {self.info.title} is computed and reads no files; leave root unset")
         self.at_least(samples=1, eval_samples=1)
 
     def at_least(self, **bounds: int) -> None:

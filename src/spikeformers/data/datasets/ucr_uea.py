@@ -62,7 +62,7 @@ class UCRUEAConfig(DataConfig):
             shape=(length, channels),
             mean=(0.0,) * channels,
             std=(1.0,) * channels,
-            license="public for research; see the problem's page on timeseriesclassification.com",
+            license="stated by the donor of each problem, on its page of timeseriesclassification.com",
             source="UCR and UEA archives, timeseriesclassification.com; the header of the files names the donors",
             sizes={"train": len(train.cases), "test": len(test.cases)} if train and test else {},
             split="official train and test files; validation is cut from train with split_seed, every class in equal measure",
