@@ -5,10 +5,14 @@ from torch import Tensor, nn
 from spikeformers import neurons
 from spikeformers.core.carry import Stateful
 from spikeformers.energy.equations import update_primitives
+from spikeformers.energy.operands import Operand
 from spikeformers.energy.recorder import Recorder
 from spikeformers.energy.rows import SYNAPTIC, Firing, Row
 from spikeformers.neurons import NeuronConfig
 from spikeformers.neurons.base import Neuron
+
+Measured = tuple[Operand, list[float], list[float]]
+"""Kind of an output, its unit spikes and its non-zero elements by step."""
 
 _SAMPLES_AXIS = 1
 """Neurons see [T, B, ...]."""
@@ -56,23 +60,24 @@ class NeuronWatch:
             return
         inner = any(kind == "neuron" and _inside(key, path) and key != path for key, kind in self.recorder.now.rows)
         row = self._fold(path)
+        measured = self.recorder.measure(y)
         if not inner:
-            self._spikes(row, y)
+            self._spikes(row, y, measured)
             row.states = _states(module, y)
         if row.primitives or not inner:
             self.recorder.now.put(row)
         if not self.open:
-            self._firing(path, y)
+            self._firing(path, y, measured)
 
     def scanned(self, path: str, module: Neuron, y: Tensor) -> None:
         """A `Neuron` has run its equations."""
-        row = Row(path, "neuron", calls=1)
-        self._spikes(row, y)
+        row, measured = Row(path, "neuron", calls=1), self.recorder.measure(y)
+        self._spikes(row, y, measured)
         row.states = len(module.config.states())
         row.add(update_primitives(module.config), y.numel())
         self.recorder.now.put(row)
         if module.config.spiking and (not self.open or self.open[0] == path):
-            self._firing(path, y)
+            self._firing(path, y, measured)
 
     def _fold(self, path: str) -> Row:
         """One neuron row of all element-wise rows that ran inside of a neuron."""
@@ -82,14 +87,14 @@ class NeuronWatch:
                 whole.add(rows.pop(key).primitives, 1.0)
         return whole
 
-    def _spikes(self, row: Row, y: Tensor) -> None:
-        operand, units, nonzeros = self.recorder.measure(y)
+    def _spikes(self, row: Row, y: Tensor, measured: Measured) -> None:
+        operand, units, nonzeros = measured
         row.operand, row.levels = operand.kind, operand.high
         row.outputs = row.elements = y.numel()
         row.units, row.nonzeros = sum(units), sum(nonzeros)
 
-    def _firing(self, path: str, y: Tensor) -> None:
-        operand, units, nonzeros = self.recorder.measure(y)
+    def _firing(self, path: str, y: Tensor, measured: Measured) -> None:
+        operand, units, nonzeros = measured
         size = y[0].numel()
         if operand.kind == "analog":
             self.recorder.now.notes.append(f"the neuron {path!r} put out analog values")

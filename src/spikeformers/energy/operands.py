@@ -60,6 +60,7 @@ def classify(x: Tensor, *, scaled: bool = True) -> Operand:
         return Operand("binary", high=1)
     if x.is_complex() or x.is_quantized or x.is_meta:
         return ANALOG
+    x = _in_memory_order(x)
     probe = x.flatten()[:_PROBE] if x.is_contiguous() else x[(0,) * (x.dim() - 1)].flatten()[:_PROBE]
     whole = _whole(probe)
     if not whole and not (scaled and _unit(probe, partial=True)):
@@ -74,6 +75,12 @@ def classify(x: Tensor, *, scaled: bool = True) -> Operand:
     if unit:
         return Operand("scaled", scale=unit, high=round(max(-low, high) / unit))
     return ANALOG
+
+
+def _in_memory_order(x: Tensor) -> Tensor:
+    """The same values one after another as they lie in memory, where they lie without gaps; reading so is far faster."""
+    dense = x.permute(sorted(range(x.dim()), key=x.stride, reverse=True))
+    return dense.view(-1) if dense.is_contiguous() else x
 
 
 def _whole(x: Tensor) -> bool:

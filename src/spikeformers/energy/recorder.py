@@ -111,9 +111,8 @@ class Recorder:
     def measure(self, y: Tensor) -> tuple[Operand, list[float], list[float]]:
         """Kind of a neuron's output [T, ...], its unit spikes and its non-zero elements by step."""
         operand = self.operand(y)
-        units, nonzeros = (
-            unit_sums(y.flatten(1), operand, (1,)) if y.dim() > 1 else unit_sums(y[:, None], operand, (1,))
-        )
+        flat = y if y.dim() > 1 else y[:, None]
+        units, nonzeros = unit_sums(flat, operand, tuple(range(1, flat.dim())))
         return operand, units.tolist(), nonzeros.tolist()
 
     def changed(self, func: Any, args: tuple[Any, ...]) -> None:
