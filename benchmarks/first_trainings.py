@@ -132,7 +132,7 @@ def page(record: dict[str, Any]) -> str:
         + "\n".join(lines)
         + "\n\nThe meshes are sampled again for the test, so that row asks whether a known object is recognized, not whether a\n"
         "class is learned. EEG eye state is split by time: one person, and the eyes' state changes slowly, so neighboring\n"
-        "windows of a random split would give the answer away; split by time, a linear model is at chance.\n"
+        "windows of a random split would give the answer away; read that row beside its columns *linear* and *chance*.\n"
         f"CPU seconds are of the whole command (start, training, test, counting, report) on {record['machine']['cpu']},\n"
         f"commit `{record['machine']['commit']}`.\n\n## Commands\n\n{commands}\n"
     )

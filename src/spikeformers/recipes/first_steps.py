@@ -61,13 +61,13 @@ def spikformer_spoken_digits() -> RunConfig:
     base = spikformer_fashion_mnist_2000()
     return base.but(
         name="spikformer_spoken_digits",
-        model=base.model.but(img_size=(32, 24), timesteps=2),
+        model=base.model.but(img_size=16, pools="0110"),
         data=SpokenDigitsConfig(
-            sound=AlignedLogMel(steps=32, bands=24),
-            augment=Spectral(shift=0.06, tempo=0.12, tract=0.2, loudness=0.2, mask_steps=0.15, mask_bands=0.15),
+            sound=AlignedLogMel(steps=16, bands=16),
+            augment=Spectral(shift=0.06, tempo=0.12, tract=0.2, loudness=0.3, mask_steps=0.15, mask_bands=0.15),
         ),
-        task=base.task.but(rows=32),
-        train=base.train.but(epochs=16),
+        task=base.task.but(rows=16),
+        train=base.train.but(epochs=20),
     )
 
 

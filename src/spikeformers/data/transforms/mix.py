@@ -26,7 +26,7 @@ class MixConfig(Config):
 
     registry: ClassVar = MIXES
     axes: ClassVar[tuple[int, ...]] = (3, 4)
-    """How many axes a sample may have: 3 for images [C, H, W], 4 for event frames [T, P, H, W]."""
+    """How many axes a sample may have: 2 for sequences [T, D], 3 for images [C, H, W], 4 for event frames [T, P, H, W]."""
 
     probability: float = 1.0
     """Share of the samples that is mixed; the others stay as they are."""
@@ -60,6 +60,8 @@ class MixConfig(Config):
 @dataclass(frozen=True, kw_only=True)
 class Mixup(MixConfig):
     r"""Weighted mean of two samples, $\lambda x+(1-\lambda)x'$ with $\lambda\sim\mathrm{Beta}(\alpha,\alpha)$."""
+
+    axes: ClassVar[tuple[int, ...]] = (2, 3, 4)
 
     alpha: float = 0.2
     """Parameter α of the Beta distribution of the weight; larger mixes more evenly."""
