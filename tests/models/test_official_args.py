@@ -69,3 +69,18 @@ def test_a_state_dict_of_another_family_is_refused_whatever_it_lacks(family: str
     for state in ({}, {"a.weight": torch.ones(2, 3), "head.weight": torch.ones(3, 2)}, other):
         with pytest.raises(CheckpointError):
             from_official(family, state)
+
+
+def test_the_attention_mode_of_the_shared_code_base_chooses_the_operator() -> None:
+    state = export_official(create_model("statten_tiny"))
+    sizes = {"img_size_h": 32, "num_heads": 4, "pooling_stat": "0011"}
+    ours = from_official("sdt_v1", state, **sizes, attention_mode="STAtten", chunk_size=4)
+    other = from_official("statten", state, **sizes, attention_mode="STAtten", chunk_size=4)
+    x = torch.rand(2, 3, 32, 32) * 3
+    with torch.no_grad():
+        assert torch.equal(ours(x), other(x))
+    assert from_official("sdt_v1", state, **sizes, attention_mode="SDT").config.attention.family == "sdsa1"
+    with pytest.raises(ConfigError, match="attention_mode='SDT' is another model: load it as family 'sdt_v1'"):
+        from_official("statten", state, **sizes, attention_mode="SDT")
+    with pytest.raises(ConfigError, match="also pools the queries"):
+        from_official("sdt_v1", state, **sizes, attention_mode="SDT", dvs_mode=True)

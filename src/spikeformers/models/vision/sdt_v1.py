@@ -7,9 +7,10 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
+from spikeformers.core.errors import ConfigError
 from spikeformers.core.types import FeatureInfo
 from spikeformers.layers.attention.base import AttentionConfig
-from spikeformers.layers.attention.sdsa import SDSA1Config
+from spikeformers.layers.attention.sdsa import ChunkedConfig, SDSA1Config
 from spikeformers.layers.attention.spiking import SpikingSelfAttention
 from spikeformers.layers.checks import check_heads, check_pools, map_size
 from spikeformers.layers.init import truncated_normal
@@ -100,11 +101,23 @@ class SDTV1Config(AttentiveConfig):
             heads=args.heads(8),
             mlp_ratio=hidden / dim,
             pools=pools,
-            attention=SDSA1Config(pool=bool(pooling)),
+            attention=_attention(args, bool(pooling)),
         )
 
     def official_rules(self) -> Rules:
         return official_rules()
+
+
+def _attention(args: OfficialArgs, pool: bool) -> AttentionConfig:
+    """The operator that STAtten's copy of this code chooses by `attention_mode`; without that argument, SDSA-1."""
+    mode, chunk = args.take("attention_mode"), args.take("chunk_size", 2)
+    if mode == "STAtten":
+        return ChunkedConfig(chunk=chunk, pool=pool)
+    if mode not in (None, "SDT"):
+        raise ConfigError(f"attention_mode={mode!r} is not one of the official modes 'SDT' and 'STAtten'")
+    if mode == "SDT" and pool:
+        raise ConfigError("attention_mode='SDT' with dvs_mode also pools the queries, which is not covered here")
+    return SDSA1Config(pool=pool)
 
 
 class SDTV1(SpikingModel):

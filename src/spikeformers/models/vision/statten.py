@@ -90,13 +90,8 @@ class STAttenConfig(ModelConfig):
         events = in_channels == 2
         args.ignore("attn_mode", "TET", "spike_mode")
         mode = args.take("attention_mode", "STAtten")
-        if mode != "STAtten":
-            raise ConfigError(
-                f"attention_mode={mode!r} is another model: load it as family 'sdt_v1' if it is 'SDT'; "
-                "family 'statten' takes 'STAtten'"
-            )
         pools = args.take("pooling_stat", "1111")
-        return cls(
+        config = cls(
             img_size=args.image(default=128 if events else 32 if pools == "0011" else 224),
             in_channels=in_channels,
             num_classes=shapes["head.weight"][0],
@@ -109,6 +104,12 @@ class STAttenConfig(ModelConfig):
             chunk=args.take("chunk_size", 2),
             event_pooling=bool(args.take("dvs_mode", events)),
         )
+        if mode != "STAtten":
+            raise ConfigError(
+                f"attention_mode={mode!r} is another model: load it as family 'sdt_v1' if it is 'SDT'; "
+                "family 'statten' takes 'STAtten'"
+            )
+        return config
 
     def official_rules(self) -> Rules:
         return official_rules()
