@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from spikeformers.core.errors import DataError
-from spikeformers.data.points.mesh import areas, fan, make_mesh, sample_surface
+from spikeformers.data.points.mesh import fan, make_mesh, sample_surface
 
 SQUARE = torch.tensor([[0.0, 0, 0], [4, 0, 0], [4, 1, 0], [0, 1, 0]])
 
@@ -17,7 +17,7 @@ def test_points_are_spread_in_proportion_to_area() -> None:
         torch.tensor([[0, 1, 2], [3, 4, 5]]),
         "two",
     )
-    assert areas(mesh).tolist() == [0.5, 4.5]
+    assert mesh.areas.tolist() == [0.5, 4.5]
     points = sample_surface(mesh, 20_000, stream(), "two")
     assert points.dtype == torch.float32
     assert (points[:, 2] > 2).float().mean() == pytest.approx(0.9, abs=0.01)

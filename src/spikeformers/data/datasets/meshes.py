@@ -3,6 +3,7 @@
 import io
 import math
 import tarfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +14,10 @@ from spikeformers.core.errors import ConfigError, DataError
 from spikeformers.core.rng import generator
 from spikeformers.data.base import DATASETS, DataConfig, DatasetInfo
 from spikeformers.data.formats.off import parse_off, read_off, write_off
-from spikeformers.data.points.clouds import Clouds, to_unit_ball, turn
+from spikeformers.data.points.clouds import to_unit_ball, turn
 from spikeformers.data.points.mesh import Mesh, make_mesh, sample_surface
 from spikeformers.data.points.views import Slices, ViewConfig
-from spikeformers.data.samples import Splits
+from spikeformers.data.samples import Indices, Samples, Splits, as_indices
 
 CLASSES = (
     "anchor_dense",
@@ -98,16 +99,10 @@ class MeshesConfig(DataConfig):
         folder = self.locate(f"{FOLDER}|{ARCHIVE}", inside=("data",), system=(DEBIAN_CGAL,))
         unpacked = folder / FOLDER
         meshes = _read_folder(unpacked) if unpacked.is_dir() else _read_archive(folder / ARCHIVE)
-        return Splits(*[self._part(meshes, part) for part in range(3)])
+        return Splits(*[MeshClouds(meshes, part, self) for part in range(3)])
 
-    def _part(self, meshes: list[Mesh], part: int) -> Clouds:
-        count = self.per_class[part]
-        clouds = [self._draw(mesh, label, part, i) for i in range(count) for label, mesh in enumerate(meshes)]
-        labels = torch.arange(len(meshes)).repeat(count)
-        names = [f"{CLASSES[label]}/{part}/{i}" for i in range(count) for label in range(len(meshes))]
-        return Clouds(torch.stack(clouds), labels, FOLDER, self.view, names)
-
-    def _draw(self, mesh: Mesh, label: int, part: int, index: int) -> Tensor:
+    def draw(self, mesh: Mesh, label: int, part: int, index: int) -> Tensor:
+        """Cloud [N, 3] number `index` of a mesh, for part 0 (train), 1 (validation) or 2 (test)."""
         stream = generator(self.sample_seed, part, label, index)
         points = to_unit_ball(sample_surface(mesh, self.points, stream, CLASSES[label]))
         angle = (2 * float(torch.rand((), generator=stream)) - 1) * math.radians(self.rotation)
@@ -119,6 +114,33 @@ class MeshesConfig(DataConfig):
         for k, name in enumerate(CLASSES):
             vertices = torch.rand(4, 3, generator=generator(n, k), dtype=torch.float64)
             write_off(root / FOLDER / f"{name}.off", make_mesh(vertices, corners, name))
+
+
+class MeshClouds(Samples):
+    """Clouds drawn from meshes when first asked for, and kept."""
+
+    def __init__(self, meshes: Sequence[Mesh], part: int, config: MeshesConfig) -> None:
+        self._meshes, self._part, self._config = meshes, part, config
+        self._clouds: dict[int, Tensor] = {}
+
+    def __len__(self) -> int:
+        return self._config.per_class[self._part] * len(self._meshes)
+
+    def inputs(self, indices: Indices) -> Tensor:
+        return self._config.view.view(torch.stack([self._cloud(i) for i in as_indices(indices).tolist()]))
+
+    def targets(self, indices: Indices) -> Tensor:
+        return as_indices(indices) % len(self._meshes)
+
+    def name(self, index: int) -> str:
+        draw, label = divmod(index, len(self._meshes))
+        return f"{('train', 'val', 'test')[self._part]}/{CLASSES[label]}#{draw}"
+
+    def _cloud(self, index: int) -> Tensor:
+        if index not in self._clouds:
+            draw, label = divmod(index, len(self._meshes))
+            self._clouds[index] = self._config.draw(self._meshes[label], label, self._part, draw)
+        return self._clouds[index]
 
 
 def _read_folder(folder: Path) -> list[Mesh]:

@@ -79,7 +79,7 @@ class WikiTextConfig(DataConfig):
         folder.mkdir(parents=True, exist_ok=True)
         rng = np.random.default_rng(0)
         for part in PARTS:
-            words = rng.choice(["the", "naïve", "of", "@-@", ",", "<unk>"], max(n, 8) * self.length)
+            words = rng.choice(["the", "naïve", "of", "@-@", ",", "<unk>"], max(n, 16) * self.length // 3)
             lines = [f" {' '.join(words[i : i + 40])} . \n" for i in range(0, len(words), 40)]
             (folder / f"wiki.{part}.raw").write_text(
                 "".join([" \n = Title = \n", *lines]), encoding="utf-8", newline=""

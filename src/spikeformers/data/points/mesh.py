@@ -1,6 +1,7 @@
 """Surfaces made of triangles, and points drawn from them."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Generator, Tensor
@@ -19,6 +20,17 @@ class Mesh:
 
     vertices: Tensor
     faces: Tensor
+
+    @cached_property
+    def areas(self) -> Tensor:
+        """Area of each triangle [F]."""
+        a, b, c = self.vertices[self.faces].unbind(1)
+        return torch.linalg.cross(b - a, c - a).norm(dim=1) / 2
+
+    @cached_property
+    def area_up_to(self) -> Tensor:
+        """Area of each triangle and all before it [F]."""
+        return self.areas.cumsum(0)
 
 
 def make_mesh(vertices: Tensor, faces: Tensor, origin: str) -> Mesh:
@@ -51,12 +63,6 @@ def fan(polygon: list[int]) -> list[tuple[int, int, int]]:
     return [(polygon[0], polygon[i], polygon[i + 1]) for i in range(1, len(polygon) - 1)]
 
 
-def areas(mesh: Mesh) -> Tensor:
-    """Area of each triangle [F]."""
-    a, b, c = mesh.vertices[mesh.faces].unbind(1)
-    return torch.linalg.cross(b - a, c - a).norm(dim=1) / 2
-
-
 def sample_surface(mesh: Mesh, count: int, generator: Generator, origin: str) -> Tensor:
     r"""Points [count, 3] (float32) spread evenly over the surface.
 
@@ -66,7 +72,7 @@ def sample_surface(mesh: Mesh, count: int, generator: Generator, origin: str) ->
     Raises:
         DataError: the surface has no area.
     """
-    heights = areas(mesh).cumsum(0)
+    heights = mesh.area_up_to
     if not heights[-1] > 0:
         raise DataError(f"{origin}: all {len(mesh.faces)} triangles have no area, so no point can be drawn")
     draws = torch.rand(3, count, generator=generator, dtype=torch.float64)
