@@ -95,7 +95,35 @@ def neurons(result: dict[str, Any]) -> str:
     return section(result, machine(result["machine"]))
 
 
-SECTIONS = {"kernels.json": kernels, "neurons.json": neurons, "training.json": training, "energy.json": energy}
+def data(result: dict[str, Any]) -> str:
+    """How fast data come, and how long training waits for them."""
+    kept = result["memory"]
+    lines = [
+        "## Data",
+        f"A window of 250 ms out of a .dat file of {kept['file_mib']:.0f} MiB takes {kept['peak_mib']:.0f} MiB of memory and "
+        f"{kept['window_ms']:.0f} ms. `python benchmarks/data.py`",
+        "",
+        "| events into | million events/s, one thread |",
+        "|---|---:|",
+        *[f"| {name} | {speed:.1f} |" for name, speed in result["million_events_per_second"].items()],
+        "",
+        f"Training of a small Spikformer, batch {result['batch']}, on files that are decoded, augmented and mixed anew:",
+        "",
+        "| data | step ms | waiting for the batch, ms | share of all steps |",
+        "|---|---:|---:|---:|",
+    ]
+    for name, row in result["waiting"].items():
+        lines.append(f"| {name} | {row['step_ms']:.0f} | {row['wait_ms']:.1f} | {row['share']:.1%} |")
+    return "\n".join([*lines, "", machine(result["machine"]), ""])
+
+
+SECTIONS = {
+    "kernels.json": kernels,
+    "neurons.json": neurons,
+    "training.json": training,
+    "energy.json": energy,
+    "data.json": data,
+}
 
 
 def main() -> int:

@@ -221,6 +221,37 @@ def tokenizers() -> str:
     return components(TOKENIZERS, "Tokenizers", intro)
 
 
+def representations() -> str:
+    from spikeformers.data.events.representation import REPRESENTATIONS
+
+    intro = (
+        "How a recording of an event camera becomes a tensor: the field `representation` of every dataset of events, "
+        "`data.representation=voxel_grid` on the command line."
+    )
+    return components(REPRESENTATIONS, "Event representations", intro)
+
+
+def augmentations() -> str:
+    from spikeformers.data.transforms.base import AUGMENTS
+
+    intro = (
+        "Random changes of training samples that keep their labels: the field `augment` of every dataset, "
+        "`data.augment=rand_augment` on the command line. Whole batches are changed at once, as a pure function of seed, "
+        "epoch and batch."
+    )
+    return components(AUGMENTS, "Augmentations", intro)
+
+
+def mixes() -> str:
+    from spikeformers.data.transforms.mix import MIXES
+
+    intro = (
+        "Mixing of training samples with others of their batch, after augmentation; labels become probabilities in the same "
+        "measure: the field `mix` of every dataset, `data.mix=cutmix` on the command line."
+    )
+    return components(MIXES, "Mixes", intro)
+
+
 def pages() -> dict[str, Callable[[], str]]:
     """File, from the folder of reference pages → what writes it."""
     from spikeformers.models.base import MODELS
@@ -238,6 +269,9 @@ def pages() -> dict[str, Callable[[], str]]:
         "sounds.md": sounds,
         "point_views.md": point_views,
         "tokenizers.md": tokenizers,
+        "representations.md": representations,
+        "augmentations.md": augmentations,
+        "mixes.md": mixes,
     }
 
 

@@ -22,6 +22,11 @@ def test_swaps_and_flags_change_the_recipe() -> None:
     assert config.seed == 7
 
 
+def test_a_component_that_is_none_can_be_chosen() -> None:
+    config = config_of("spikformer_digits", "data.mix=cutmix", "--data.mix.alpha", "0.5")
+    assert config.to_dict()["data"]["mix"] == {"family": "cutmix", "probability": 1.0, "alpha": 0.5}
+
+
 def test_order_of_swaps_and_flags_does_not_matter() -> None:
     first = config_of("spikformer_digits", "model.neuron=plif", "--model.neuron.init-tau", "1.5")
     assert config_of("spikformer_digits", "--model.neuron.init-tau", "1.5", "model.neuron=plif") == first

@@ -192,7 +192,10 @@ def _field(config: "Config", path: Sequence[str]) -> Any:
             owner = "a run" if depth == 0 else describe(type(here))
             return f"{owner} has no field {dashed!r}" + did_you_mean(dashed, plain)
         here, annotation = getattr(here, name), hints[name]
-    if isinstance(here, Config):
+    wanted = (annotation, *typing.get_args(annotation))
+    if isinstance(here, Config) or (
+        here is None and any(isinstance(t, type) and issubclass(t, Config) for t in wanted)
+    ):
         return f"{'.'.join(path)} is a component; swap it with {'.'.join(path)}=NAME, or set one of its fields"
     return annotation
 

@@ -1,6 +1,7 @@
 """Readers of recordings: on files of real cameras where they are at hand, and on byte-true files made here."""
 
 import struct
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -365,6 +366,12 @@ def test_a_window_of_a_dat_file_is_read_without_the_rest(tmp_path: Path) -> None
     prophesee_dat.write(tmp_path / "a.dat", events)
     with pytest.raises(DataError, match="times do not ascend near event 200"):
         prophesee_dat.read_between(tmp_path / "a.dat", start, stop)
+    prophesee_dat.write(tmp_path / "a.dat", some_events(400_000, last=10**7))
+    tracemalloc.start()
+    found = prophesee_dat.read_between(tmp_path / "a.dat", 5_000_000, 5_100_000).events
+    assert tracemalloc.get_traced_memory()[1] < 600_000  # of a file of 3.2 MB
+    tracemalloc.stop()
+    assert 3000 < len(found) < 5000
     (tmp_path / "a.dat").write_bytes(b"% Version 2\n\x00\x08")
     assert not len(prophesee_dat.read_between(tmp_path / "a.dat", 0, 10).events)
 

@@ -1,5 +1,6 @@
 """Samples that are event recordings on disk, read and turned into tensors when asked for."""
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,6 +134,6 @@ class EventFiles(Samples):
         whole = self._last[1].events
         if item.counted:
             return Recording(whole[item.start : item.stop])
-        first = int(whole["t"].searchsorted(item.start)) if item.start is not None else 0
-        last = int(whole["t"].searchsorted(item.stop)) if item.stop is not None else len(whole)
+        first = bisect_left(whole["t"], item.start) if item.start is not None else 0
+        last = bisect_left(whole["t"], item.stop) if item.stop is not None else len(whole)
         return Recording(whole[first:last])

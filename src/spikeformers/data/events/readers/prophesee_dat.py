@@ -4,6 +4,7 @@ Little-endian: 32 bits time in µs; then 14 bits x, 14 bits y, 4 bits polarity, 
 """
 
 import re
+from bisect import bisect_left
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,8 +48,8 @@ def read_between(path: Path, start: int | None, stop: int | None) -> Recording:
     """
     words, head = _mapped(path, False)
     t = words[:, 0]
-    first = 0 if start is None else int(np.searchsorted(t, start))
-    last = len(t) if stop is None else int(np.searchsorted(t, stop))
+    first = 0 if start is None else bisect_left(t, start)  # np.searchsorted would copy the column
+    last = len(t) if stop is None else bisect_left(t, stop)
     if (np.diff(t[max(first - 1, 0) : last + 1].astype(np.int64)) < 0).any():
         raise DataError(f"{path}: times do not ascend near event {first}, so a window cannot be cut out; read it whole")
     return Recording(_events(words[first:last], path), head.height, head.width)
