@@ -82,3 +82,12 @@ def test_another_model_is_refused_with_leftovers_by_prefix(tmp_path: Path) -> No
     torch.save(create_model("tim_tiny", img_size=64, mlp_ratio=4.0).state_dict(), tmp_path / "w.pth")
     with pytest.raises(CheckpointError, match="shapes differ"):
         load_weights(create_model("tim_tiny", img_size=32), tmp_path / "w.pth")
+
+
+def test_an_official_file_of_another_family_is_refused_with_the_family_that_it_is_of(tmp_path: Path) -> None:
+    state = export_official(create_model("sdt_v2_tiny"))
+    torch.save({"model": state}, tmp_path / "official.pth")
+    with pytest.raises(
+        CheckpointError, match=r"official ones of 'spikformer': .*; its names are those of the official 'sdt_v2'"
+    ):
+        load_weights(create_model("spikformer_tiny"), tmp_path / "official.pth")

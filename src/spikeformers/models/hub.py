@@ -12,6 +12,7 @@ from spikeformers.core.errors import CheckpointError, SpikeformersError
 from spikeformers.core.log import get_logger
 from spikeformers.layers.checks import height_width
 from spikeformers.models.base import MODELS, ModelConfig, SpikingModel, load_strictly
+from spikeformers.models.official import OfficialArgs, Shapes
 from spikeformers.weights.io import read_state_dict
 from spikeformers.weights.resize import Resize, keep
 
@@ -58,7 +59,11 @@ def load_weights(model: SpikingModel, path: str | Path, *, reset_head: bool = Fa
         try:
             tensors = model.config.official_rules().to_ours(tensors)
         except CheckpointError as error:
-            raise CheckpointError(f"{path} fits neither our names nor the official ones: {error}") from None
+            known = _official_families(tensors)
+            hint = f"; its names are those of the official {' or '.join(map(repr, known))}" if known else ""
+            raise CheckpointError(
+                f"{path} fits neither our names nor the official ones of {model.config.family!r}: {error}{hint}"
+            ) from None
     head = _by_classes(model.config)
     if reset_head:
         tensors = tensors | {name: own[name] for name in head}
@@ -79,6 +84,19 @@ def load_weights(model: SpikingModel, path: str | Path, *, reset_head: bool = Fa
     except CheckpointError as error:
         raise CheckpointError(f"{path} does not fit {model.config.family}: {error}") from None
     return model
+
+
+def _official_families(tensors: Mapping[str, Tensor]) -> list[str]:
+    """Families in whose official layout every one of these names has its place."""
+    shapes, found = Shapes({name: tensor.shape for name, tensor in tensors.items()}), []
+    for family in MODELS.families():
+        try:
+            config = MODELS.entry(family).cls.from_official(shapes, OfficialArgs(family, {}))
+            config.official_rules().to_ours(tensors)
+        except SpikeformersError:
+            continue
+        found.append(family)
+    return found
 
 
 def _shapes(config: ModelConfig) -> dict[str, torch.Size]:
