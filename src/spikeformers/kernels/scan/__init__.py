@@ -5,7 +5,7 @@ from torch import Tensor
 
 from spikeformers.core.errors import ShapeError
 from spikeformers.kernels import dispatch
-from spikeformers.kernels.scan.autograd import register_definition, scan_op
+from spikeformers.kernels.scan.autograd import register_definition, run_scan
 from spikeformers.kernels.scan.definition import Definition
 from spikeformers.kernels.scan.reference import scan_reference
 
@@ -87,5 +87,5 @@ def scan(
     states = [] if state is None else [state[name].to(wide) for name in program.names]
     values = program.invariants({name: value.to(wide) for name, value in params.items()})
     values = [v.reshape(()) if v.numel() == 1 else v.expand(x.shape[1:]) for v in values]
-    y, *last = scan_op(x, states, values, program.key, keep, chosen)
+    y, *last = run_scan(x, states, values, program.key, keep, chosen)
     return y, dict(zip(program.names, last, strict=True)) if keep else {}

@@ -1,6 +1,7 @@
 """The fused scan as operators of torch: `spikeformers::scan` and `spikeformers::scan_backward`.
 
 A neuron travels through them as the key of its program. Saved for backward are the operator's inputs, nothing else.
+Eager models go through `run_scan`, which spares half of what the bookkeeping of an operator with lists of tensors costs.
 """
 
 from collections.abc import Sequence
@@ -110,6 +111,36 @@ def _gradient(ctx: Any, grads: list[Tensor | None]) -> tuple[Any, ...]:
     found = scan_backward_op(x, gy, states, params, g_last, ctx.key, ctx.backend)
     g_states, g_params = found[1 : 1 + len(states)], found[1 + len(states) :]
     return found[0], g_states, g_params, None, None, None
+
+
+class _Eager(torch.autograd.Function):
+    """The operator with its gradient, over flat tensors."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, key: str, keep: bool, backend: str, states: int, *rest: Tensor
+    ) -> tuple[Tensor, ...]:
+        ctx.key, ctx.backend, ctx.counts = key, backend, (states, len(rest) - states)
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(x, *rest)
+        return tuple(scan_op(x, rest[:states], rest[states:], key, keep, backend))
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Any, ...]:
+        gx, g_states, g_params, *_ = _gradient(ctx, list(grads))
+        return gx, None, None, None, None, *g_states, *g_params
+
+
+def run_scan(
+    x: Tensor, states: Sequence[Tensor], params: Sequence[Tensor], key: str, keep: bool, backend: str
+) -> Sequence[Tensor]:
+    """As `scan_op`, with less bookkeeping where nothing is being compiled."""
+    rest = (*states, *params)
+    graph = torch.is_grad_enabled() and any(t.requires_grad for t in (x, *rest))
+    if not graph or torch.compiler.is_compiling():
+        return scan_op(x, states, params, key, keep, backend)
+    found: Sequence[Tensor] = _Eager.apply(x, key, keep, backend, len(states), *rest)  # type: ignore[no-untyped-call]
+    return found
 
 
 def _refuse(ctx: Any, *grads: Any) -> Any:

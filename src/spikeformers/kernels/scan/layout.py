@@ -10,11 +10,13 @@ from torch import Tensor
 
 def dense(x: Tensor, first: int = 0) -> bool:
     """Whether the axes of x from `first` on fill memory without gaps or overlaps, in any order."""
-    return _extent(x, first) is not None
+    return x.is_contiguous() or _extent(x, first) is not None
 
 
 def steps_outermost(x: Tensor) -> bool:
     """Whether the steps of x lie one after the other, each dense."""
+    if x.is_contiguous():
+        return True
     extent = _extent(x, 1)
     return extent is not None and (x.shape[0] == 1 or x.stride(0) == extent)
 
@@ -35,7 +37,9 @@ def in_layout_of(x: Tensor, like: Tensor) -> Tensor:
 
 
 def _same_strides(a: Tensor, b: Tensor) -> bool:
-    return all(s == t for s, t, size in zip(a.stride(), b.stride(), a.shape, strict=True) if size > 1)
+    return a.stride() == b.stride() or all(
+        s == t for s, t, size in zip(a.stride(), b.stride(), a.shape, strict=True) if size > 1
+    )
 
 
 def _extent(x: Tensor, first: int) -> int | None:
