@@ -41,6 +41,7 @@ tests: install
 
 bench: install  ## Benchmarks on this machine, into benchmarks/results and docs/benchmarks.md
 	$(BIN)/python benchmarks/kernels.py
+	$(BIN)/python benchmarks/neurons.py
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/energy.py
 	$(BIN)/python benchmarks/page.py
