@@ -13,6 +13,7 @@ from spikeformers.data.datasets.spoken_digits import SpokenDigitsConfig
 from spikeformers.data.events.representation import Frames
 from spikeformers.data.points.views import Slices
 from spikeformers.data.transforms.image import Affine
+from spikeformers.data.transforms.mix import Mixup
 from spikeformers.data.transforms.sequence import Spectral
 from spikeformers.engine.config import RunConfig, TrainConfig
 from spikeformers.engine.optim.adamw import AdamWConfig
@@ -65,6 +66,7 @@ def spikformer_spoken_digits() -> RunConfig:
         data=SpokenDigitsConfig(
             sound=AlignedLogMel(steps=16, bands=16),
             augment=Spectral(shift=0.06, tempo=0.12, tract=0.2, loudness=0.3, mask_steps=0.15, mask_bands=0.15),
+            mix=Mixup(alpha=0.4),
         ),
         task=base.task.but(rows=16),
         train=base.train.but(epochs=20),
