@@ -32,7 +32,7 @@ from spikeformers.engine.machine import machine_card
 
 OUT = Path(__file__).parent / "results" / "training.json"
 WARM_UP = 2
-SECONDS_A_CASE = 300
+SECONDS_A_CASE = 600
 
 
 @dataclass(frozen=True)
