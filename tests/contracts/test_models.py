@@ -189,6 +189,15 @@ def test_features_are_what_feature_info_says(family: str) -> None:
         model.get_submodule(info.module)
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_sizes_of_zero_are_refused(family: str) -> None:
+    config = MODELS.config(f"{family}_tiny")
+    for name in ("img_size", "in_channels", "num_classes", "timesteps", "dim", "depth", "heads", "mlp_ratio"):
+        if hasattr(config, name) and not isinstance(getattr(config, name), tuple):
+            with pytest.raises(ConfigError, match=f"{name}=0"):
+                config.but(**{name: 0})
+
+
 @pytest.mark.parametrize("shape", ["wide", "tall", "row"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_images_need_not_be_square(family: str, shape: str) -> None:

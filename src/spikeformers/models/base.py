@@ -25,6 +25,10 @@ from spikeformers.weights.rules import Rules, grouped
 MODELS: Registry["ModelConfig"] = Registry("model", "spikeformers.models")
 
 
+_SIZES = ("img_size", "in_channels", "num_classes", "timesteps", "dim", "depth", "heads", "mlp_ratio")
+"""Fields of which nothing is left at zero, where a model has them."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig(Config):
     """Abstract: a model by its fields. Final configs add theirs and write `build`."""
@@ -45,6 +49,12 @@ class ModelConfig(Config):
     """Steps T for which a static image [B, C, H, W] is shown; inputs [T, B, C, H, W] bring their own T."""
     neuron: NeuronConfig = LIFConfig(surrogate=Sigmoid(alpha=4.0))
     """What fires, everywhere in the model; the default is what nearly all official code uses."""
+
+    def __post_init__(self) -> None:
+        for name in _SIZES:
+            value = getattr(self, name, 1)
+            if min(value if isinstance(value, tuple) else (value,)) <= 0:
+                raise ConfigError(f"{name}={value} must be above 0")
 
     @property
     def image(self) -> tuple[int, int]:

@@ -72,6 +72,7 @@ class TIMConfig(ModelConfig):
     """Threshold after the attention product, as a factor of the neuron's own; 1 as released."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_heads(self.dim, self.heads)
         check_pools(self.dim, "1111", self.img_size)
         if not 0.0 <= self.alpha <= 1.0:

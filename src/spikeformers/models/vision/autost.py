@@ -67,6 +67,7 @@ class AutoSTConfig(ModelConfig):
     """For each of the four stem units, whether it max-pools by 2."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.heads or len(self.heads) != len(self.mlp_ratios):
             raise ConfigError(
                 f"heads={self.heads} and mlp_ratios={self.mlp_ratios} must have one value for every block each"

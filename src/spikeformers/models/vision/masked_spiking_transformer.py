@@ -74,6 +74,7 @@ class MaskedSpikingTransformerConfig(ModelConfig):
     """Draw masks in eval mode too, as the official code does."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if len(self.depths) != len(self.heads) or not self.depths or min(self.depths) < 1:
             raise ConfigError(f"depths={self.depths} and heads={self.heads} must have one positive entry per stage")
         if not 0.0 <= self.masking_ratio < 1.0:

@@ -47,6 +47,7 @@ class MaxResNetConfig(ModelConfig):
     """Blocks of each stage."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if not self.depths or min(self.depths) < 1 or self.dim < 1:
             raise ConfigError(f"depths={self.depths} and dim={self.dim} must be at least one block and one channel")
         check_stride(self.img_size, 1 << (len(self.depths) - 1))

@@ -61,6 +61,7 @@ class MaxFormerConfig(ModelConfig):
     """Pixels per token side of the first stage: 4 ImageNet, 1 CIFAR, 8 events."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_stages(self.dim, self.depths, self.stem_stride, self.img_size)
         check_heads(self.dim, self.heads)
         if self.widths[0] % (8 if self.stem_stride == 8 else 2):

@@ -63,6 +63,7 @@ class MSQKFormerConfig(ModelConfig):
     """Whether the embeddings between stages pool after their first convolution (ImageNet) or after their second."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_stages(self.dim, self.depths, self.stem_stride, self.img_size)
         for width in self.widths:
             check_heads(width, self.heads)

@@ -61,6 +61,7 @@ class MSResNetConfig(ModelConfig):
     """Shortcuts that shrink the map average 2×2 pixels before their convolution, instead of a convolution of stride 2."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_resnet(self.dim, self.depths, 1 if self.stem == "plain" else 4, self.img_size, flat=False)
 
     def build(self) -> "MSResNet":

@@ -66,6 +66,7 @@ class QKFormerConfig(AttentiveConfig):
     """Reproduce the official code, where the neuron after SSA carries its state from sample to sample of a batch."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_stages(self.dim, self.depths, self.stem_stride, self.img_size)
         for width in self.widths:
             check_heads(width, self.heads)

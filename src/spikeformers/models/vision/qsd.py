@@ -73,6 +73,7 @@ class QSDConfig(ModelConfig):
     """Channel scales of both branches of a transformer block before training."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if len(self.dims) != 4 or len(self.depths) != 2 or min(self.dims) < 2 or min(self.depths) < 1:
             raise ConfigError(f"dims={self.dims} must be four widths and depths={self.depths} two positive counts")
         if not 2 <= self.bits <= 16:

@@ -68,6 +68,7 @@ class SDTV1Config(AttentiveConfig):
     """What queries, keys and values make of each other; the CIFAR10-DVS layout has SDSA-1 with `pool`."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_heads(self.dim, self.heads)
         self.attention.check_steps(self.timesteps)
         check_pools(self.dim, self.pools, self.img_size)

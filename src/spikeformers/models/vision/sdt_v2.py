@@ -63,6 +63,7 @@ class SDTV2Config(AttentiveConfig):
     """A second linear head that learns from a teacher; the output is the mean of both."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if len(self.dims) != 4 or len(self.depths) != 2 or min(self.dims) < 2 or min(self.depths) < 1:
             raise ConfigError(f"dims={self.dims} must be four widths and depths={self.depths} two positive counts")
         for width in self.dims[2:]:

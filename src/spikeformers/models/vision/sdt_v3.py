@@ -70,6 +70,7 @@ class SDTV3Config(AttentiveConfig):
     """Width of the attention's values over that of queries and keys."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if len(self.dims) != 4 or len(self.depths) != 2 or min(self.dims) < 2 or min(self.depths) < 1:
             raise ConfigError(f"dims={self.dims} must be four widths and depths={self.depths} two positive counts")
         if self.value_ratio < 1:

@@ -77,6 +77,7 @@ class SDTV3LargeConfig(ModelConfig):
     """A second linear head that learns from a teacher; the output is the mean of both."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if len(self.dims) != 3 or min(self.dims) < 2 or self.depth < 1:
             raise ConfigError(f"dims={self.dims} must be three widths and depth={self.depth} at least 1")
         check_heads(self.dims[2], self.heads)

@@ -85,6 +85,7 @@ class SEMMConfig(ModelConfig):
     """How router outputs meet the tokens: each its own, or "interleaved", as STEP's CIFAR weights were trained."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_pools(self.dim, self.pools, self.img_size)
         if self.experts < 1 or self.expert_dim < 1:
             raise ConfigError(f"experts={self.experts} and expert_dim={self.expert_dim} must be at least 1")

@@ -46,6 +46,7 @@ class SEWResNetConfig(ModelConfig):
     """How branch a and shortcut s become one: add a + s, and a·s, iand (1 - a)·s."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_resnet(self.dim, self.depths, 4 if self.stem == "pooled" else 1, self.img_size)
 
     def build(self) -> "SEWResNet":

@@ -76,6 +76,7 @@ class SGLFormerConfig(ModelConfig):
     """Reproduce the official ImageNet code, where some neurons carry their state from sample to sample of a batch."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_heads(self.dim, self.heads)
         if self.dim % 4 or self.dim < self.stem_divisor or self.stem_divisor < 1:
             raise ConfigError(f"dim={self.dim} must be divisible by 4 and at least stem_divisor={self.stem_divisor}")

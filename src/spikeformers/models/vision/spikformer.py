@@ -61,6 +61,7 @@ class SpikformerConfig(AttentiveConfig):
     """Whether the q, k and v projections have a bias (the CIFAR layout has)."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_heads(self.dim, self.heads)
         self.attention.check_steps(self.timesteps)
         if self.dim % 8:

@@ -57,6 +57,7 @@ class SpikformerV2Config(AttentiveConfig):
     """Hidden width of the stem's residual branches over their width."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_heads(self.dim, self.heads)
         self.attention.check_steps(self.timesteps)
         if self.dim % 8:

@@ -40,6 +40,7 @@ class SpikingResNetConfig(ModelConfig):
     """pooled: 7×7 convolution of stride 2 and a max-pool (ImageNet); plain: 3×3 convolution of stride 1."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_resnet(self.dim, self.depths, 4 if self.stem == "pooled" else 1, self.img_size)
 
     def build(self) -> "SpikingResNet":

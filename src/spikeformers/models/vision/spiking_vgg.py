@@ -53,6 +53,7 @@ class SpikingVGGConfig(ModelConfig):
     """Kind of the 2×2 pool after each stage."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if len(self.dims) != len(self.depths) or not self.dims or min(*self.dims, *self.depths) < 1:
             raise ConfigError(f"dims={self.dims} and depths={self.depths} must have one positive entry per stage")
         if self.first_width < 1 or (self.depths[0] == 1 and self.first_width != self.dims[0]):

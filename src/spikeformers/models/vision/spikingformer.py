@@ -62,6 +62,7 @@ class SpikingformerConfig(AttentiveConfig):
     """From images to tokens."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_heads(self.dim, self.heads)
         self.attention.check_steps(self.timesteps)
         check_pools(self.dim, self.pools, self.img_size)

@@ -76,6 +76,7 @@ class SpikingResformerConfig(ModelConfig):
     """pooled: 7×7 convolution of stride 2 and a max-pool (ImageNet); plain: 3×3 convolution of stride 1."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         sizes = {len(self.dims), len(self.heads), len(self.patches), len(self.depths)}
         if len(sizes) > 1 or not self.dims or min(*self.depths, *self.patches, 1) < 1:
             raise ConfigError(

@@ -66,6 +66,7 @@ class STAttenConfig(ModelConfig):
     """Whether the attention max-pools its spikes over 3×3 neighbourhoods (the event layout)."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         check_heads(self.dim, self.heads)
         check_pools(self.dim, self.pools, self.img_size)
         self.stem.check(self.pools, self.img_size)

@@ -71,6 +71,7 @@ class SWformerConfig(ModelConfig):
     """What fires between the one-dimensional transforms, with spikes of both signs."""
 
     def __post_init__(self) -> None:
+        super().__post_init__()
         if self.dim % 8 or self.blocks < 1 or self.dim % self.blocks:
             raise ConfigError(f"dim={self.dim} must be divisible by 8 (stem) and by blocks={self.blocks}")
         if len(self.pools) != 4 or set(self.pools) - {"0", "1"}:
