@@ -14,6 +14,7 @@ from spikeformers.data.samples import ArraySamples
 from spikeformers.engine.config import RunConfig
 from spikeformers.engine.firing import spiking_layers
 from spikeformers.engine.machine import machine_card
+from spikeformers.engine.resume import Progress
 from spikeformers.engine.run import evaluate, load_task, train
 from spikeformers.engine.stop import Diverged, explain_divergence
 from spikeformers.models.vision.spikformer import SpikformerConfig
@@ -124,6 +125,31 @@ def test_bf16_patience_clipping_accumulation_and_averaging_do_what_they_say(quic
     config = quick(epochs=30, patience=1)
     frozen = config.but(optim=config.optim.but(lr=1e-12))
     assert train(frozen, tmp_path / "patient")["epochs"] < 30
+
+
+@pytest.mark.usefixtures("cheap_energy")
+@pytest.mark.parametrize("choose", ["goal", "loss"])
+def test_the_best_epoch_is_chosen_by_accuracy_or_by_loss(
+    choose: str, quick: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    merits: list[tuple[float, float]] = []
+    improved = Progress.improved
+    monkeypatch.setattr(Progress, "improved", lambda self, merit: merits.append(merit) or improved(self, merit))
+    best = train(quick(epochs=3, choose=choose), tmp_path)["best_epoch"]
+    rows = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    validations = [(row["accuracy"], -row["loss"]) for row in rows if row["split"] == "val"]
+    assert merits == (validations if choose == "goal" else [merit[::-1] for merit in validations])
+    assert best == merits.index(max(merits))
+
+
+def test_an_epoch_is_better_by_the_first_merit_and_then_the_second() -> None:
+    progress = Progress()
+    outcomes = []
+    for epoch, merit in enumerate([(0.5, -1.0), (0.4, -0.1), (0.5, -0.9), (0.5, -0.9), (0.6, -3.0)]):
+        progress.epoch = epoch
+        outcomes.append(progress.improved(merit))
+    assert outcomes == [True, False, True, False, True]
+    assert (progress.best_epoch, progress.stale) == (4, 0)
 
 
 @pytest.mark.usefixtures("cheap_energy")

@@ -52,6 +52,8 @@ class TrainConfig(Config):
     """Processes that prepare batches ahead, per device; 0 prepares them in the training process."""
     skip_corrupt: bool = False
     """Go on without samples that cannot be read, and count them in the results; otherwise the first ends the run."""
+    choose: Literal["goal", "loss"] = "goal"
+    """What makes an epoch the best on validation data: the task's goal (accuracy), or the loss, steadier where samples are few."""
     patience: int | None = None
     """Stop after this many epochs in a row without a better validation."""
     checkpoint_seconds: float = 300.0

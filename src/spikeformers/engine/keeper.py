@@ -107,7 +107,8 @@ class Keeper(pl.Callback):
         rate = max(group["lr"] for group in trainer.optimizers[0].param_groups)
         progress.rows.append({**where, "split": "train", **training, "lr": rate})
         progress.rows.append({**where, "split": "val", **validation})
-        best = progress.improved(validation[learner.task.goal], validation["loss"])
+        goal, loss = validation[learner.task.goal], validation["loss"]
+        best = progress.improved((goal, -loss) if self.config.train.choose == "goal" else (-loss, goal))
         if best and trainer.is_global_zero:
             self._save_best(validation)
         place = {**where, "epochs": self.config.train.epochs}

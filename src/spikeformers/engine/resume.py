@@ -35,7 +35,7 @@ class Progress:
     Attributes:
         epoch, batch: the next batch to train on.
         step: optimizer steps done.
-        best: goal and loss of the best validation so far, None before the first.
+        best: merit of the best validation so far, None before the first.
         best_epoch: when that was.
         stale: epochs since.
         seconds: time spent training, over all attempts.
@@ -61,11 +61,11 @@ class Progress:
         """For a checkpoint."""
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
 
-    def improved(self, goal: float, loss: float) -> bool:
-        """Take in a validation: a higher goal is better, at the same goal a lower loss."""
-        better = self.best is None or (goal, -loss) > (self.best[0], -self.best[1])
+    def improved(self, merit: tuple[float, float]) -> bool:
+        """Take in a validation: a higher merit is better; its second part decides between equals of the first."""
+        better = self.best is None or merit > tuple(self.best)
         if better:
-            self.best, self.best_epoch, self.stale = (goal, loss), self.epoch, 0
+            self.best, self.best_epoch, self.stale = merit, self.epoch, 0
         else:
             self.stale += 1
         return better

@@ -34,7 +34,7 @@ def spikformer_digits() -> RunConfig:
         task=ClassificationConfig(loss=CrossEntropy(label_smoothing=0.1)),
         optim=AdamWConfig(lr=3e-3, weight_decay=0.05),
         schedule=CosineConfig(warmup=0.1),
-        train=TrainConfig(epochs=20, batch_size=32, clip_norm=1.0, ema_decay=0.99),
+        train=TrainConfig(epochs=20, batch_size=32, clip_norm=1.0, ema_decay=0.99, choose="loss"),
     )
 
 
@@ -46,7 +46,7 @@ def spikformer_mnist() -> RunConfig:
         name="spikformer_mnist",
         model=base.model.but(img_size=28, dim=128),
         data=MNISTConfig(augment=Affine(shift=2.0, rotate=10.0, scale=0.1)),
-        train=base.train.but(epochs=10, batch_size=128),
+        train=base.train.but(epochs=10, batch_size=128, choose="goal"),
     )
 
 
