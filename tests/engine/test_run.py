@@ -191,7 +191,7 @@ def test_a_model_that_does_not_fit_leaves_no_folder(tiny: RunConfig, tmp_path: P
 def test_nothing_to_evaluate_is_said_clearly(tmp_path: Path, finished: Path) -> None:
     with pytest.raises(CheckpointError, match="no epoch of its run has ended"):
         evaluate(tmp_path)
-    with pytest.raises(CheckpointError, match="there is no weights file"):
+    with pytest.raises(CheckpointError, match="give the folder of a run"):
         evaluate(tmp_path / "nothing.safetensors")
     with pytest.raises(ConfigError, match="did you mean 'val'"):
         evaluate(finished, "vall")

@@ -16,8 +16,8 @@ from spikeformers.models.vision.spikformer import SpikformerConfig
 
 
 class Prices:
-    def to_dict(self) -> dict[str, float]:
-        return {"snn_mj": 1.0, "ann_mj": 2.0, "synops": 3.0}
+    def to_dict(self) -> dict[str, object]:
+        return {"snn_mj": 1.0, "ann_mj": 2.0, "synops": 3.0, "flags": []}
 
 
 def config(devices: int) -> RunConfig:

@@ -1,6 +1,7 @@
 """The classification task: wiring, losses, fit between model and data."""
 
 import dataclasses
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from torch.nn import functional as F
 
 from spikeformers.core.errors import ConfigError
 from spikeformers.core.types import Batch
+from spikeformers.data.base import DATASETS
 from spikeformers.data.datasets.digits import DigitsConfig
 from spikeformers.encoders.base import ENCODERS
 from spikeformers.models.vision.spikformer import SpikformerConfig
@@ -98,6 +100,14 @@ def test_a_model_that_does_not_fit_names_both_sides_and_the_flags() -> None:
     message = str(caught.value)
     assert "num_classes=100, in_channels=3, img_size=32" in message
     assert "--model.num-classes 10 --model.in-channels 1 --model.img-size 8" in message
+
+
+def test_data_without_known_classes_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    missing = DATASETS.config("tiny_imagenet").but(root=str(tmp_path))
+    with pytest.raises(ConfigError, match=r"--data\.root(.|\n)*wnids\.txt"):
+        ClassificationConfig().check(MODEL, ENCODERS.config("direct"), missing.info)
+    with pytest.raises(ConfigError, match=r"Adding problem.* has no classes"):
+        ClassificationConfig().check(MODEL, ENCODERS.config("direct"), DATASETS.config("adding").info)
 
 
 def test_tet_is_its_formula_and_at_one_step_without_pull_cross_entropy() -> None:

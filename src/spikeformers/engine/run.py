@@ -124,6 +124,8 @@ def load_task(path: str | Path) -> tuple[RunConfig, Task]:
                 f"{path} has no {BEST}: no epoch of its run has ended yet, or it is not the folder of a run"
             )
         path = path / BEST
+    elif not path.exists():
+        raise CheckpointError(f"there is no {path}; give the folder of a run, or a checkpoint file in one")
     if path.suffix == ".ckpt":
         state = checkpoint.load(path)
         weights = {**state["model"], **{checkpoint.ENCODER_PREFIX + k: v for k, v in state["encoder"].items()}}

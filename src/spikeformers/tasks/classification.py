@@ -53,6 +53,8 @@ class ClassificationConfig(TaskConfig):
         return 1, self.rows, features
 
     def check(self, model: ModelConfig, encoder: EncoderConfig, info: DatasetInfo) -> None:
+        if not info.classes:
+            raise ConfigError(_without_classes(info))
         channels, *image = self.frames(info)
         wanted = {
             "num_classes": (model.num_classes, len(info.classes)),
@@ -79,6 +81,16 @@ class ClassificationConfig(TaskConfig):
     def build(self, model: ModelConfig, encoder: EncoderConfig, info: DatasetInfo) -> "Classifier":
         self.check(model, encoder, info)
         return Classifier(self, model.build(), encoder.build(), info)
+
+
+def _without_classes(info: DatasetInfo) -> str:
+    if info.generated:
+        return f"{info.title} has no classes, so nothing can be classified; choose other data or another task"
+    layout = "\n".join(f"  {line}" for line in info.layout.splitlines())
+    return (
+        f"the classes of {info.title} stand in its files, and there are none where they were looked for; "
+        f"point to their folder with data.root (--data.root). Expected there:\n{layout}"
+    )
 
 
 def _size(value: Any) -> Any:
