@@ -44,6 +44,7 @@ bench: install  ## Benchmarks on this machine, into benchmarks/results and docs/
 	$(BIN)/python benchmarks/neurons.py
 	$(BIN)/python benchmarks/training.py
 	$(BIN)/python benchmarks/energy.py
+	$(BIN)/python benchmarks/data.py
 	$(BIN)/python benchmarks/page.py
 
 docs: install  ## Write the reference pages from the registries
