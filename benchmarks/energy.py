@@ -1,6 +1,6 @@
 """What counting costs: inference of Spikformer 4-384 (32×32, T=4) with and without the energy counter.
 
-    python benchmarks/energy.py [--rounds 7] [--batch 8]
+    python benchmarks/energy.py [--rounds 11] [--batch 16]
 
 First it is checked that the counter changes no logit. Then plain and counted calls take turns, after one of each that
 warms up. Reported are medians and spread of time and of the processor time of all threads, which other programs on the
@@ -54,8 +54,8 @@ def spread(values: list[float]) -> dict[str, float]:
 def main() -> int:
     """Run, print and record."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=11)
+    parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--out", type=Path, default=OUT, help="where the record is written")
     args = parser.parse_args()
     torch.manual_seed(0)

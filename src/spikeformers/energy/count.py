@@ -5,6 +5,7 @@ Nothing is declared by the model. Module paths come from hooks that exist only i
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import torch
@@ -187,6 +188,7 @@ def _unseen() -> Iterator[None]:
         yield
 
 
+@cache
 def _composite(func: Any) -> bool:
     return torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), torch._C.DispatchKey.CompositeImplicitAutograd)
 

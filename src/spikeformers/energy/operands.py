@@ -18,7 +18,7 @@ _PROBE = 4096
 """Elements looked at first, so that analog tensors are known without reading all of them."""
 
 
-_CHUNK = 1 << 18
+_CHUNK = 1 << 17
 """Elements looked at together, so that what is computed from them stays in cache."""
 
 
@@ -62,18 +62,18 @@ def classify(x: Tensor, *, scaled: bool = True) -> Operand:
         return ANALOG
     x = _in_memory_order(x)
     probe = x.flatten()[:_PROBE] if x.is_contiguous() else x[(0,) * (x.dim() - 1)].flatten()[:_PROBE]
-    whole = _whole(probe)
+    whole = _whole_between(probe) is not None
     if not whole and not (scaled and _unit(probe, partial=True)):
         return ANALOG
-    low, high = (float(v) for v in torch.aminmax(x))
-    if whole and max(-low, high) <= MAX_LEVEL and _whole(x):
-        top = int(max(-low, high))
-        if low >= 0 and high <= 1:
+    bounds = _whole_between(x) if whole else None
+    if bounds is not None and max(-bounds[0], bounds[1]) <= MAX_LEVEL:
+        top = int(max(-bounds[0], bounds[1]))
+        if bounds[0] >= 0 and bounds[1] <= 1:
             return Operand("binary", high=top)
         return Operand("ternary" if top <= 1 else "integer", high=top)
     unit = _unit(x) if scaled else 0.0
     if unit:
-        return Operand("scaled", scale=unit, high=round(max(-low, high) / unit))
+        return Operand("scaled", scale=unit, high=round(float(x.abs().max()) / unit))
     return ANALOG
 
 
@@ -83,17 +83,15 @@ def _in_memory_order(x: Tensor) -> Tensor:
     return dense.view(-1) if dense.is_contiguous() else x
 
 
-def _whole(x: Tensor) -> bool:
-    """Whether every value is a whole number; part by part, which is far cheaper than `torch.equal(x, x.round())`."""
-    if not x.is_floating_point():
-        return True
-    if not x.is_contiguous():
-        return torch.equal(x, x.round())
-    for part in x.view(-1).split(_CHUNK):
-        low, high = torch.aminmax(part.frac())
-        if not (float(low) == 0.0 == float(high)):
-            return False
-    return True
+def _whole_between(x: Tensor) -> tuple[float, float] | None:
+    """The least and the greatest value if all are whole numbers, else None; read once, part by part."""
+    low, high = float("inf"), float("-inf")
+    for part in x.view(-1).split(_CHUNK) if x.is_contiguous() else (x,):
+        if part.is_floating_point() and any(float(v) != 0.0 for v in torch.aminmax(part.frac())):
+            return None
+        least, most = torch.aminmax(part)
+        low, high = min(low, float(least)), max(high, float(most))
+    return low, high
 
 
 def _unit(x: Tensor, *, partial: bool = False) -> float:
