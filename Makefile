@@ -37,7 +37,7 @@ imports: install
 	$(BIN)/lint-imports
 
 tests: install
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadgroup --max-worker-restart 0
 
 bench: install  ## Benchmarks on this machine, into benchmarks/results and docs/benchmarks.md
 	$(BIN)/python benchmarks/kernels.py
