@@ -35,6 +35,8 @@ def rich(steps: int = 4, batch: int = 3) -> Tensor:
     x = 1.5 * torch.randn(steps, batch, CHANNELS, 6)
     x[..., ::2] = (4.0 * x[..., ::2]).round() / 4.0
     x[0, 0, 0, :4] = torch.tensor([0.0, 0.5, 1.0, 4.0])
+    x[0, 0, 1, 0] = 2.0
+    x[:, 1, 1, 0] = 0.0
     return x
 
 
@@ -181,6 +183,7 @@ SPECIAL: dict[tuple[str, str], dict[str, Any]] = {
     ("balanced_resonate", "dt"): {"dt": 0.02},
     ("hodgkin_huxley", "v_threshold"): {"v_threshold": -60.0},
     ("masked_psn", "order"): {"order": 1},
+    ("learned", "constants"): {"constants": ("v_reset",)},
 }
 """Changes that a generic one would miss or that validation would refuse."""
 
@@ -190,6 +193,14 @@ BASE: dict[tuple[str, str], dict[str, Any]] = {
     ("learnable_lif", "normalize"): {"v_threshold": 0.5},
     ("resonate", "channelwise"): {"learn": True},
     ("ternary", "detach_reset"): {"reset": "soft"},
+    ("eif", "strict"): {"v_reset": 0.0, "v_rheobase": 1e6},
+    ("qif", "strict"): {"v_reset": 0.0},
+    ("izhikevich", "strict"): {"v_rest": 0.0},
+    ("glif", "strict"): {"init_leak": 0.5},
+    ("resonate", "strict"): {"v_threshold": 0.0},
+    ("mpbn", "strict"): {"v_threshold": 0.0, "momentum": 0.0},
+    ("psn", "strict"): {"v_threshold": 0.0},
+    ("masked_psn", "strict"): {"v_threshold": 0.0},
 }
 """Where the field only matters beside other values."""
 
@@ -230,7 +241,10 @@ def test_no_field_does_nothing(family: str, field: str) -> None:
 def test_scaled_threshold_scales_the_threshold_only(family: str) -> None:
     config = NEURONS.config(family)
     half = config.scaled_threshold(0.5)
-    if hasattr(config, "v_threshold"):
+    if isinstance(inner := getattr(config, "neuron", None), NeuronConfig):
+        assert half == config.but(neuron=inner.scaled_threshold(0.5))
+        assert half != config
+    elif hasattr(config, "v_threshold"):
         assert half == config.but(v_threshold=config.v_threshold * 0.5)
     else:
         assert half is config

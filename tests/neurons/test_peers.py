@@ -43,6 +43,8 @@ SPIKINGJELLY: dict[str, tuple[str, dict[str, Any], str, dict[str, Any]]] = {
         "IzhikevichNode",
         {"a": 0.3, "b": 0.4, "tau_w": 3.0},
     ),
+    "qif_soft": ("qif", {"v_reset": None}, "QIFNode", {"v_reset": None}),
+    "eif_soft": ("eif", {"v_reset": None}, "EIFNode", {"v_reset": None}),
     "klif": ("klif", {"scale_reset": True}, "KLIFNode", {"scale_reset": True}),
     "clif": ("clif", {"detach_reset": False}, "ComplementaryLIFNode", {}),
     "resonate": ("resonate", {"damping": 0.2}, "RAFNode", {"b": -0.2}),

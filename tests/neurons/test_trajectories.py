@@ -1,5 +1,6 @@
 """Neurons given by equations, against trajectories worked out by hand or by an independent loop."""
 
+import itertools
 import math
 
 import pytest
@@ -291,3 +292,135 @@ def test_wrappers_refuse_neurons_without_equations() -> None:
 def test_a_time_constant_of_one_is_refused_by_name(name: str) -> None:
     with pytest.raises(ConfigError, match="tau=1"):
         NEURONS.config(name).but(tau=1.0)
+
+
+def test_no_reset_leaves_the_potential_of_a_spike() -> None:
+    for name in ("if", "lif", "plif", "klif", "alif", "cuba_lif", "learned_width_lif"):
+        y, states = run(name, [5.0, 0.0], no_reset=True)
+        assert y[0] == 1.0, name
+        assert states["v"][0] >= 1.0, name
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "x"),
+    [
+        ("if", {}, 1.0),
+        ("lif", {}, 2.0),
+        ("plif", {}, 2.0),
+        ("klif", {}, 2.0),
+        ("alif", {}, 1.0),
+        ("clif", {}, 1.0),
+        ("eif", {"v_reset": None, "v_rheobase": 1e6}, 2.0),
+        ("qif", {"v_reset": None}, 2.0),
+        ("izhikevich", {"v_rest": 0.0}, 2.0),
+        ("glif", {"init_leak": 0.5}, 1.0),
+        ("refractory_lif", {}, 2.0),
+        ("balanced_resonate", {}, 1.0),
+        ("ternary", {}, 1.0),
+        ("mpr", {}, 0.5),
+        ("mpbn_folded", {}, 0.5),
+    ],
+)
+def test_every_neuron_fires_at_its_threshold_or_only_above(name: str, fields: dict[str, object], x: float) -> None:
+    assert run(name, [x], strict=False, **fields)[0] == [1.0]
+    assert run(name, [x], strict=True, **fields)[0] == [0.0]
+
+
+def test_ternary_without_reset_and_with_strict_edges() -> None:
+    y, states = run("ternary", [-1.0, 1.0], decay=0.0, reset="none")
+    assert y == [-1, 1]
+    assert states["v"] == [-1.0, 1.0]
+    assert run("ternary", [-1.0], strict=True)[0] == [0.0]
+
+
+def test_refractory_around_lif_is_the_refractory_lif() -> None:
+    torch.manual_seed(0)
+    values = (3.0 * torch.rand(60)).tolist()
+    y, states = run("refractory", values, refractory=3)
+    expected, reference = run("refractory_lif", values, refractory=3)
+    assert y == expected
+    assert states["v"] == reference["v"]
+    assert 0 < sum(y) < 20
+
+
+@pytest.mark.parametrize("name", ["if", "alif", "izhikevich", "ilif", "ternary", "clif"])
+def test_any_neuron_can_rest_after_a_spike(name: str) -> None:
+    torch.manual_seed(0)
+    values = (3.0 * torch.rand(40)).tolist()
+    y, _ = run("refractory", values, neuron=name, refractory=2)
+    fired = [t for t, spike in enumerate(y) if spike]
+    assert len(fired) > 4
+    assert min(b - a for a, b in itertools.pairwise(fired)) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "constants"),
+    [
+        ("lif", ("tau", "v_threshold", "v_reset")),
+        ("alif", ("decay", "decay_adaptation", "adaptation", "v_threshold")),
+        ("izhikevich", ("tau", "curvature", "v_critical", "tau_recovery", "coupling", "jump")),
+        ("hodgkin_huxley", ("g_sodium", "g_potassium", "g_leak", "gain")),
+    ],
+)
+def test_learned_constants_start_as_the_neuron_and_each_gets_a_gradient(name: str, constants: tuple[str, ...]) -> None:
+    torch.manual_seed(0)
+    x = 2.0 * torch.randn(12, 3, 4, dtype=torch.float64)
+    neuron = NEURONS.config(name)
+    if name != "hodgkin_huxley":
+        neuron = neuron.but(v_reset=0.1)  # learned away from 0, where its gradient vanishes with the potential
+    module = NEURONS.config("learned").but(neuron=neuron, constants=constants, bias=True, channelwise=True)
+    built = module.build(channels=4).double()
+    y = built(x.unsqueeze(-1)) if x.dim() == 2 else built(x)
+    torch.testing.assert_close(y, neuron.build().double()(x))
+    y.sum().backward()
+    for label in (*constants, "bias"):
+        grad = built.get_parameter(label).grad
+        assert grad is not None
+        assert grad.shape == (4,)
+        assert grad.abs().sum() > 0, label
+
+
+def test_a_learned_threshold_acts_as_a_threshold() -> None:
+    module = NEURONS.config("learned").but(constants=("v_threshold",), channelwise=True).build(channels=2)
+    with torch.no_grad():
+        module.get_parameter("v_threshold").copy_(torch.tensor([0.5, 3.0]))
+    assert module(torch.full((1, 1, 2), 2.0)).flatten().tolist() == [1.0, 0.0]
+
+
+def test_a_time_constant_is_learned_as_that_of_plif() -> None:
+    x = torch.randn(6, 3, 2, generator=torch.Generator().manual_seed(0)).double()
+    learned = NEURONS.config("learned").but(constants=("tau",)).build().double()
+    plif = NEURONS.config("plif").build().double()
+    for module in (learned, plif):
+        with torch.no_grad():
+            next(module.parameters()).fill_(-0.7)
+        module(x).sum().backward()
+    torch.testing.assert_close(learned(x), plif(x))
+    torch.testing.assert_close(learned.get_parameter("tau").grad, plif.get_parameter("w").grad)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"constants": ("v_treshold",)}, "v_threshold"),
+        ({"constants": ("tau", "tau")}, "twice"),
+        ({"constants": ("v_reset",), "neuron": NEURONS.config("lif").but(v_reset=None)}, "no number 'v_reset'"),
+        ({"constants": ("decay",), "neuron": "mpr"}, "between 0 and 1"),
+        ({"constants": ()}, "nothing to learn"),
+        ({"neuron": "psn"}, "psn"),
+    ],
+)
+def test_what_cannot_be_learned_is_refused_by_name(fields: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        NEURONS.config("learned").but(**fields)
+
+
+def test_a_constant_without_effect_is_refused_when_built() -> None:
+    with pytest.raises(ConfigError, match="'init_tau' has no effect"):
+        NEURONS.config("learned").but(neuron="plif", constants=("init_tau",)).build()
+
+
+@pytest.mark.parametrize(("name", "inner"), [("refractory", "multispike"), ("refractory", "refractory")])
+def test_a_rest_needs_a_state_and_is_there_once(name: str, inner: str) -> None:
+    with pytest.raises(ConfigError, match="goes around one with a state"):
+        NEURONS.config(name).but(neuron=inner)

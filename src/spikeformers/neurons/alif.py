@@ -15,7 +15,7 @@ class ALIFConfig(ScanConfig):
     r"""Adaptive LIF: every spike raises the threshold, which then sinks back.
 
     $$h_t=\alpha\,v_{t-1}+x_t,\qquad y_t=\Theta(h_t-v_{th}-\beta a_{t-1}),\qquad a_t=\rho\,a_{t-1}+y_t,\qquad
-      v_t=h_t-y_tv_{th}\ \text{or}\ (1-y_t)h_t+y_tv_{reset}$$
+      v_t=h_t-y_tv_{th},\ (1-y_t)h_t+y_tv_{reset}\ \text{or}\ h_t$$
     """
 
     decay: float = 0.9
@@ -28,6 +28,10 @@ class ALIFConfig(ScanConfig):
     """Firing threshold at rest, and what the soft reset subtracts."""
     v_reset: float | None = None
     """Potential after a spike (hard reset); None subtracts the threshold instead (soft reset)."""
+    no_reset: bool = False
+    """Whether a spike leaves the potential as it is."""
+    strict: bool = False
+    """Whether a potential equal to the threshold stays silent."""
     detach_reset: bool = True
     """Whether the gradient ignores the path through the reset."""
     surrogate: SurrogateConfig = Triangle()
@@ -42,6 +46,6 @@ class ALIFConfig(ScanConfig):
 
     def step(self, ops: Any, x: Any, v: Any, a: Any) -> tuple[Any, dict[str, Any]]:
         h = v * self.decay + x
-        y = ops.spike(h - (self.v_threshold + self.adaptation * a))
-        v = reset(ops, h, y, self.v_threshold, self.v_reset, self.detach_reset)
+        y = ops.spike(h - (self.v_threshold + self.adaptation * a), self.strict)
+        v = reset(ops, h, y, self.v_threshold, self.v_reset, self.detach_reset, self.no_reset)
         return y, {"v": v, "a": a * self.decay_adaptation + y}

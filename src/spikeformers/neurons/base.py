@@ -42,7 +42,13 @@ class NeuronConfig(Config):
         raise NotImplementedError
 
     def scaled_threshold(self, factor: float) -> Self:
-        """The same neuron with its threshold times `factor`; neurons that have none are returned as they are."""
+        """The same neuron with its threshold times `factor`; neurons that have none are returned as they are.
+
+        A neuron around another, in its field `neuron`, has the threshold of that one.
+        """
+        inner = getattr(self, "neuron", None)
+        if isinstance(inner, NeuronConfig):
+            return self.but(neuron=inner.scaled_threshold(factor))
         if not any(f.name == "v_threshold" for f in fields(self)):
             return self
         return self.but(v_threshold=self.v_threshold * factor)  # type: ignore[attr-defined]
@@ -102,6 +108,17 @@ class ScanConfig(NeuronConfig):
 
     def build(self, *, channels: int | None = None, axis: int = 2) -> nn.Module:
         return Neuron(self, channels=channels, axis=axis)
+
+
+def given_by_equations(neuron: NeuronConfig, family: str) -> ScanConfig:
+    """The neuron that the neuron `family` goes around.
+
+    Raises:
+        ConfigError: it is a module of its own, without equations that another could take up.
+    """
+    if not isinstance(neuron, ScanConfig):
+        raise ConfigError(f"the neuron {family!r} goes around one given by equations; {neuron.family!r} is a module")
+    return neuron
 
 
 @cache

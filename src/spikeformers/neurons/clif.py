@@ -23,7 +23,9 @@ class CLIFConfig(ScanConfig):
     tau: float = 2.0
     """Membrane time constant in steps, above 1."""
     v_threshold: float = 1.0
-    """Firing threshold; a potential equal to it fires."""
+    """Firing threshold."""
+    strict: bool = False
+    """Whether a potential equal to the threshold stays silent."""
     detach_reset: bool = False
     """Whether the gradient ignores the spike in the reset (the path through the complementary potential stays)."""
     surrogate: SurrogateConfig = Rectangle()
@@ -38,7 +40,7 @@ class CLIFConfig(ScanConfig):
 
     def step(self, ops: Any, x: Any, v: Any, m: Any) -> tuple[Any, dict[str, Any]]:
         h = v - v / self.tau + x
-        y = ops.spike(h - self.v_threshold)
+        y = ops.spike(h - self.v_threshold, self.strict)
         m = m * ops.sigmoid(h / self.tau) + y
         s = ops.detach(y) if self.detach_reset else y
         return y, {"v": h - s * (self.v_threshold + ops.sigmoid(m)), "m": m}

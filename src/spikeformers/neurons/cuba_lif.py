@@ -18,7 +18,7 @@ class CubaLIFConfig(ScanConfig):
     r"""Current-based LIF: the input charges a synaptic current, and that the membrane.
 
     $$i_t=\alpha\,i_{t-1}+x_t,\qquad h_t=\beta\,v_{t-1}+i_t,\qquad y_t=\Theta(h_t-v_{th}),\qquad
-      v_t=(1-y_t)h_t+y_tv_{reset}\ \text{or}\ h_t-y_tv_{th}$$
+      v_t=(1-y_t)h_t+y_tv_{reset},\ h_t-y_tv_{th}\ \text{or}\ h_t$$
 
     Equal to SpikingJelly `CUBALIFNode(c_decay=α, v_decay=β)` and, with `strict=True`, to snnTorch
     `Synaptic(alpha=α, beta=β, reset_delay=False)` (`reset_mechanism` "subtract": `v_reset=None`).
@@ -34,6 +34,8 @@ class CubaLIFConfig(ScanConfig):
     """Potential after a spike (hard reset); None subtracts the threshold instead (soft reset)."""
     strict: bool = False
     """Whether a potential equal to the threshold stays silent."""
+    no_reset: bool = False
+    """Whether a spike leaves the potential as it is."""
     detach_reset: bool = True
     """Whether the gradient ignores the path through the reset."""
     surrogate: SurrogateConfig = ATan()
@@ -50,7 +52,10 @@ class CubaLIFConfig(ScanConfig):
         current = i * self.decay_synapse + x
         h = v * self.decay + current
         y = ops.spike(h - self.v_threshold, self.strict)
-        return y, {"v": reset(ops, h, y, self.v_threshold, self.v_reset, self.detach_reset), "i": current}
+        return y, {
+            "v": reset(ops, h, y, self.v_threshold, self.v_reset, self.detach_reset, self.no_reset),
+            "i": current,
+        }
 
     def to_nir(self, learned: Mapping[str, Tensor], dt: float) -> nir.Primitive:
         """`CubaLIF` with tau_syn = dt/(1-α), tau_mem = dt/(1-β), w_in = 1/(1-α), r = 1/(1-β); hard reset only."""
@@ -59,6 +64,7 @@ class CubaLIFConfig(ScanConfig):
             self.decay,
             v_threshold=self.v_threshold,
             v_reset=self.v_reset,
+            no_reset=self.no_reset,
             strict=self.strict,
             dt=dt,
         )

@@ -15,7 +15,7 @@ class EIFConfig(ScanConfig):
     r"""Exponential integrate-and-fire neuron: near the rheobase the potential runs away by itself.
 
     $$h_t=v_{t-1}+\frac1\tau\Big(x_t-(v_{t-1}-v_{rest})+\Delta\,e^{(v_{t-1}-\vartheta)/\Delta}\Big),\qquad
-      y_t=\Theta(h_t-v_{th}),\qquad v_t=(1-y_t)h_t+y_tv_{reset}$$
+      y_t=\Theta(h_t-v_{th}),\qquad v_t=(1-y_t)h_t+y_tv_{reset}\ \text{or}\ h_t-y_tv_{th}$$
 
     Equal to SpikingJelly `EIFNode` (`delta_T` is `sharpness`, `theta_rh` is `v_rheobase`).
     """
@@ -27,11 +27,14 @@ class EIFConfig(ScanConfig):
     v_rheobase: float = 0.8
     """Potential at which the exponential takes over, ϑ."""
     v_threshold: float = 1.0
-    """Firing threshold; a potential equal to it fires."""
+    """Firing threshold."""
     v_rest: float = 0.0
     """Resting potential of the leak."""
-    v_reset: float = -0.1
-    """Potential after a spike and before the first step."""
+    v_reset: float | None = -0.1
+    """Potential after a spike (hard reset) and before the first step; None subtracts the threshold instead (soft reset,
+    from 0)."""
+    strict: bool = False
+    """Whether a potential equal to the threshold stays silent."""
     detach_reset: bool = True
     """Whether the gradient ignores the path through the reset."""
     surrogate: SurrogateConfig = ATan()
@@ -41,10 +44,10 @@ class EIFConfig(ScanConfig):
         check_positive("eif", tau=self.tau, sharpness=self.sharpness)
 
     def states(self) -> Mapping[str, float]:
-        return {"v": self.v_reset}
+        return {"v": self.v_reset or 0.0}
 
     def step(self, ops: Any, x: Any, v: Any) -> tuple[Any, dict[str, Any]]:
         onset = self.sharpness * ops.exp((v - self.v_rheobase) / self.sharpness)
         h = v + (x + self.v_rest - v + onset) / self.tau
-        y = ops.spike(h - self.v_threshold)
+        y = ops.spike(h - self.v_threshold, self.strict)
         return y, {"v": reset(ops, h, y, self.v_threshold, self.v_reset, self.detach_reset)}

@@ -14,8 +14,12 @@ def leak(v: Any, x: Any, rate: Any, v_reset: float | None, decay_input: bool) ->
     return v - rest * rate + x
 
 
-def reset(ops: Any, h: Any, y: Any, v_threshold: Any, v_reset: float | None, detach: bool) -> Any:
-    r"""Potential after firing: hard, $v=(1-y)h+y\,v_{reset}$, or, where `v_reset` is None, soft, $v=h-y\,v_{th}$."""
+def reset(
+    ops: Any, h: Any, y: Any, v_threshold: Any, v_reset: float | None, detach: bool, no_reset: bool = False
+) -> Any:
+    r"""Potential after firing: hard, $v=(1-y)h+y\,v_{reset}$; soft where `v_reset` is None, $v=h-y\,v_{th}$; or none, $v=h$."""
+    if no_reset:
+        return h
     s = ops.detach(y) if detach else y
     if v_reset is None:
         return h - s * v_threshold

@@ -41,6 +41,8 @@ class GLIFConfig(ScanConfig):
     """Gate between linear (0) and exponential (1) reset before training, γ."""
     channelwise: bool = False
     """One value of everything learned per channel instead of one per layer."""
+    strict: bool = False
+    """Whether a potential equal to the threshold stays silent."""
     surrogate: SurrogateConfig = Rectangle()
     """Stand-in for the derivative of the spike."""
 
@@ -75,5 +77,5 @@ class GLIFConfig(ScanConfig):
         kept = (1.0 - g["alpha"] * (1.0 - g["tau"])) * v
         h = kept - (1.0 - g["alpha"]) * g["leak"] + x * (1.0 - g["beta"] * (1.0 - g["conductance"]))
         h = h - kept * g["gamma"] * s - (1.0 - g["gamma"]) * g["subreset"] * s
-        y = ops.spike(h - g["threshold"])
+        y = ops.spike(h - g["threshold"], self.strict)
         return y, {"v": h, "s": y}

@@ -15,7 +15,8 @@ class IzhikevichConfig(ScanConfig):
     r"""Izhikevich neuron in its general form.
 
     $$h_t=v_{t-1}+\frac1\tau\big(x_t+a_0(v_{t-1}-v_{rest})(v_{t-1}-v_c)-w_{t-1}\big),\qquad y_t=\Theta(h_t-v_{th}),$$
-    $$w_t=w_{t-1}+\frac1{\tau_w}\big(a\,(h_t-v_{rest})-w_{t-1}\big)+b\,y_t,\qquad v_t=(1-y_t)h_t+y_tv_{reset}$$
+    $$w_t=w_{t-1}+\frac1{\tau_w}\big(a\,(h_t-v_{rest})-w_{t-1}\big)+b\,y_t,\qquad
+      v_t=(1-y_t)h_t+y_tv_{reset}\ \text{or}\ h_t-y_tv_{th}$$
 
     Equal to SpikingJelly `IzhikevichNode` (`a0`: `curvature`, `v_c`: `v_critical`, `a`: `coupling`, `b`: `jump`).
     """
@@ -33,11 +34,14 @@ class IzhikevichConfig(ScanConfig):
     jump: float = 0.2
     """What one spike adds to the recovery current, b."""
     v_threshold: float = 1.0
-    """Firing threshold; a potential equal to it fires."""
+    """Firing threshold."""
     v_rest: float = -0.1
     """Resting potential."""
-    v_reset: float = 0.0
-    """Potential after a spike and before the first step."""
+    v_reset: float | None = 0.0
+    """Potential after a spike (hard reset) and before the first step; None subtracts the threshold instead (soft reset,
+    from 0)."""
+    strict: bool = False
+    """Whether a potential equal to the threshold stays silent."""
     detach_reset: bool = True
     """Whether the gradient ignores the path through the reset of the potential."""
     surrogate: SurrogateConfig = ATan()
@@ -47,10 +51,10 @@ class IzhikevichConfig(ScanConfig):
         check_positive("izhikevich", tau=self.tau, curvature=self.curvature, tau_recovery=self.tau_recovery)
 
     def states(self) -> Mapping[str, float]:
-        return {"v": self.v_reset, "w": 0.0}
+        return {"v": self.v_reset or 0.0, "w": 0.0}
 
     def step(self, ops: Any, x: Any, v: Any, w: Any) -> tuple[Any, dict[str, Any]]:
         h = v + (x + self.curvature * (v - self.v_rest) * (v - self.v_critical) - w) / self.tau
-        y = ops.spike(h - self.v_threshold)
+        y = ops.spike(h - self.v_threshold, self.strict)
         w = w + (self.coupling * (h - self.v_rest) - w) / self.tau_recovery + self.jump * y
         return y, {"v": reset(ops, h, y, self.v_threshold, self.v_reset, self.detach_reset), "w": w}

@@ -16,7 +16,7 @@ class KLIFConfig(ScanConfig):
     r"""KLIF: the charged potential is scaled by a learned k, which sets the slope of the surrogate, and rectified.
 
     $$h_t=v_{t-1}+\frac{x_t-(v_{t-1}-v_{reset})}{\tau},\qquad u_t=\max(0,k\,h_t),\qquad y_t=\Theta(u_t-v_{th}),\qquad
-      v_t=(1-y_t)u_t+y_tv_{reset}\ \text{or}\ u_t-y_tv_{th}$$
+      v_t=(1-y_t)u_t+y_tv_{reset},\ u_t-y_tv_{th}\ \text{or}\ u_t$$
 
     With `scale_reset` the potential is divided by k again before the reset. Equal to SpikingJelly `KLIFNode`.
     """
@@ -30,11 +30,15 @@ class KLIFConfig(ScanConfig):
     channelwise: bool = False
     """One learned scale per channel instead of one per layer."""
     v_threshold: float = 1.0
-    """Firing threshold; a potential equal to it fires."""
+    """Firing threshold."""
     v_reset: float | None = 0.0
     """Potential after a spike (hard reset) and at rest; None subtracts the threshold instead (soft reset)."""
     decay_input: bool = True
     """Whether the input is divided by tau too."""
+    no_reset: bool = False
+    """Whether a spike leaves the potential as it is."""
+    strict: bool = False
+    """Whether a potential equal to the threshold stays silent."""
     detach_reset: bool = True
     """Whether the gradient ignores the path through the reset."""
     surrogate: SurrogateConfig = ATan()
@@ -56,6 +60,6 @@ class KLIFConfig(ScanConfig):
     def step(self, ops: Any, x: Any, v: Any, k: Any) -> tuple[Any, dict[str, Any]]:
         h = leak(v, x, 1.0 / self.tau, self.v_reset, self.decay_input)
         u = ops.where(k * h > 0.0, k * h, 0.0 * h)
-        y = ops.spike(u - self.v_threshold)
+        y = ops.spike(u - self.v_threshold, self.strict)
         kept, threshold = (u / k, self.v_threshold / k) if self.scale_reset else (u, self.v_threshold)
-        return y, {"v": reset(ops, kept, y, threshold, self.v_reset, self.detach_reset)}
+        return y, {"v": reset(ops, kept, y, threshold, self.v_reset, self.detach_reset, self.no_reset)}

@@ -10,7 +10,7 @@ from torch import Tensor
 from spikeformers.core.errors import ConfigError, ExportError
 from spikeformers.neurons import nir
 from spikeformers.neurons.base import NEURONS, ScanConfig
-from spikeformers.neurons.equations import check_positive, logit
+from spikeformers.neurons.equations import check_positive, logit, reset
 from spikeformers.neurons.surrogate import SurrogateConfig, Triangle
 
 
@@ -25,7 +25,7 @@ class LearnableLIFConfig(ScanConfig):
     r"""LIF with learned decay, threshold, reset potential and input bias, each if asked for, per layer or per channel.
 
     $$h_t=\sigma(w)\,v_{t-1}+x_t+b,\qquad y_t=\Theta(h_t-v_{th}),\qquad
-      v_t=(1-y_t)h_t+y_tv_{reset}\ \text{or}\ h_t-y_tv_{th}$$
+      v_t=(1-y_t)h_t+y_tv_{reset}\ \text{or}\ h_t-y_tv_{th}\ \text{or}\ h_t$$
     """
 
     init_decay: float = 0.5
@@ -36,8 +36,8 @@ class LearnableLIFConfig(ScanConfig):
     """Firing threshold, before training."""
     learn_threshold: bool = True
     """Whether the threshold is learned."""
-    reset: Literal["hard", "soft"] = "hard"
-    """hard sets the potential to `v_reset` after a spike; soft subtracts the threshold."""
+    reset: Literal["hard", "soft", "none"] = "hard"
+    """hard sets the potential to `v_reset` after a spike; soft subtracts the threshold; none leaves it."""
     v_reset: float = 0.0
     """Potential after a hard reset and before the first step; before training, where it is learned."""
     learn_reset: bool = False
@@ -59,9 +59,9 @@ class LearnableLIFConfig(ScanConfig):
         check_positive("learnable_lif", v_threshold=self.v_threshold)
         if not 0.0 < self.init_decay < 1.0:
             raise ConfigError(f"init_decay={self.init_decay} of the neuron 'learnable_lif' must be between 0 and 1")
-        if self.learn_reset and self.reset == "soft":
+        if self.learn_reset and self.reset != "hard":
             raise ConfigError(
-                "learn_reset=True of the neuron 'learnable_lif' needs reset='hard'; soft has no potential"
+                f"learn_reset=True of the neuron 'learnable_lif' needs reset='hard'; {self.reset} has no potential"
             )
 
     def states(self) -> Mapping[str, float]:
@@ -86,13 +86,13 @@ class LearnableLIFConfig(ScanConfig):
         h = v * decay + x
         h = h + learned["bias"] if self.learn_bias else h
         y = ops.spike(h / threshold - 1.0 if self.normalize else h - threshold, self.strict)
-        s = ops.detach(y) if self.detach_reset else y
-        return y, {"v": h - s * threshold if self.reset == "soft" else (1.0 - s) * h + s * v_reset}
+        hard = v_reset if self.reset == "hard" else None
+        return y, {"v": reset(ops, h, y, threshold, hard, self.detach_reset, self.reset == "none")}
 
     def to_nir(self, learned: Mapping[str, Tensor], dt: float) -> nir.Primitive:
         """`LIF` with tau = dt/(1-σ(w)), r = 1/(1-σ(w)), v_leak = b/(1-σ(w)); hard reset only."""
-        if self.reset == "soft":
-            raise ExportError("NIR resets to a potential; reset='soft' has no node")
+        if self.reset != "hard":
+            raise ExportError(f"NIR resets to a potential; reset={self.reset!r} has no node")
         if self.learn_reset:
             raise ExportError("a learned reset potential is not where the neuron starts; NIR has no initial potential")
         return nir.undamped(

@@ -31,11 +31,15 @@ class LearnedWidthLIFConfig(ScanConfig):
     channelwise: bool = False
     """One learned width per channel instead of one per layer."""
     v_threshold: float = 1.0
-    """Firing threshold; a potential equal to it fires."""
+    """Firing threshold."""
     v_reset: float | None = 0.0
     """Potential after a spike (hard reset) and at rest; None subtracts the threshold instead (soft reset)."""
     decay_input: bool = True
     """Whether the input is divided by tau too."""
+    no_reset: bool = False
+    """Whether a spike leaves the potential as it is."""
+    strict: bool = False
+    """Whether a potential equal to the threshold stays silent."""
     detach_reset: bool = True
     """Whether the gradient ignores the path through the reset."""
     surrogate: SurrogateConfig = ATan()
@@ -60,10 +64,17 @@ class LearnedWidthLIFConfig(ScanConfig):
         u = h - self.v_threshold
         smooth = self.surrogate.primitive(ops, u / ops.abs(width))
         # the difference is exactly 0 forward, and carries the gradient backward
-        y = ops.spike(ops.detach(u)) + (smooth - ops.detach(smooth))
-        return y, {"v": reset(ops, h, y, self.v_threshold, self.v_reset, self.detach_reset)}
+        y = ops.spike(ops.detach(u), self.strict) + (smooth - ops.detach(smooth))
+        return y, {"v": reset(ops, h, y, self.v_threshold, self.v_reset, self.detach_reset, self.no_reset)}
 
     def to_nir(self, learned: Mapping[str, Tensor], dt: float) -> nir.Primitive:
         """`LIF` with tau = tau·dt, v_leak = v_reset, r = 1 (tau where the input is not damped); hard reset only."""
-        rest, threshold, damped = self.v_reset, self.v_threshold, self.decay_input
-        return nir.leaky(1.0 / self.tau, v_threshold=threshold, v_reset=rest, decay_input=damped, dt=dt)
+        return nir.leaky(
+            1.0 / self.tau,
+            v_threshold=self.v_threshold,
+            v_reset=self.v_reset,
+            no_reset=self.no_reset,
+            strict=self.strict,
+            decay_input=self.decay_input,
+            dt=dt,
+        )

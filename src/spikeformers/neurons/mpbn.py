@@ -33,11 +33,13 @@ class MPBNConfig(NeuronConfig):
     decay: float = 0.25
     """Part of the potential that is left after one step, d."""
     v_threshold: float = 0.5
-    """Normalized potential above which the neuron fires."""
+    """Threshold of the normalized potential."""
     momentum: float = 0.1
     """Part of a step's statistics in the running ones."""
     eps: float = 1e-5
     """Added to the variance."""
+    strict: bool = True
+    """Whether a potential equal to the threshold stays silent."""
     detach_reset: bool = False
     """Whether the gradient ignores the path through the reset."""
     surrogate: SurrogateConfig = Tanh()
@@ -69,7 +71,7 @@ class MPBNNeuron(Stateful):
         c, ops, v, spikes = self.config, TorchOps(self.config.surrogate), state["v"], []
         for xt in wide(x).unbind(0):
             h = v * c.decay + xt
-            y = ops.spike(self._normalized(h) - c.v_threshold, strict=True)
+            y = ops.spike(self._normalized(h) - c.v_threshold, c.strict)
             v = (1.0 - (y.detach() if c.detach_reset else y)) * h
             spikes.append(y)
         return torch.stack(spikes).to(x.dtype), {"v": v}
@@ -87,15 +89,15 @@ class MPBNNeuron(Stateful):
 
         It fires above ϑ where γ is positive, below where it is negative; where γ is 0, always or never.
         """
-        folded = Neuron(MPBNFoldedConfig(decay=self.config.decay), channels=self.norm.num_features, axis=self.axis)
         norm, c = self.norm, self.config
+        folded = Neuron(MPBNFoldedConfig(decay=c.decay, strict=c.strict), channels=norm.num_features, axis=self.axis)
         assert norm.running_mean is not None
         assert norm.running_var is not None
         spread = torch.sqrt(norm.running_var + c.eps)
         live = norm.weight != 0.0
         edge = (c.v_threshold - norm.bias) * spread / torch.where(live, norm.weight, 1.0) + norm.running_mean
         direction = norm.weight.sign()
-        # without slope the comparison is 0 > offset, decided by the affine bias alone
+        # without slope 0 is compared with the offset, decided by the affine bias alone
         offset = torch.where(live, direction * edge, c.v_threshold - norm.bias)
         folded.direction.copy_(direction)  # type: ignore[operator]
         folded.threshold.copy_(offset)  # type: ignore[operator]
@@ -114,6 +116,8 @@ class MPBNFoldedConfig(ScanConfig):
     """Part of the potential that is left after one step, d."""
     v_threshold: float = 0.5
     """Threshold of every channel before something is folded in or learned, ϑ."""
+    strict: bool = True
+    """Whether a potential equal to the threshold stays silent."""
     surrogate: SurrogateConfig = Tanh()
     """Stand-in for the derivative of the spike."""
 
@@ -131,7 +135,7 @@ class MPBNFoldedConfig(ScanConfig):
 
     def step(self, ops: Any, x: Any, v: Any, threshold: Any, direction: Any) -> tuple[Any, dict[str, Any]]:
         h = v * self.decay + x
-        y = ops.spike(direction * h - threshold, strict=True)
+        y = ops.spike(direction * h - threshold, self.strict)
         return y, {"v": (1.0 - y) * h}
 
     def to_nir(self, learned: Mapping[str, Tensor], dt: float) -> nir.Primitive:
@@ -140,4 +144,4 @@ class MPBNFoldedConfig(ScanConfig):
             raise ExportError(
                 "a channel fires below its threshold (its normalization has a slope that is not positive)"
             )
-        return nir.undamped(self.decay, v_threshold=learned["threshold"], v_reset=0.0, strict=True, dt=dt)
+        return nir.undamped(self.decay, v_threshold=learned["threshold"], v_reset=0.0, strict=self.strict, dt=dt)

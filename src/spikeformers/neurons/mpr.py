@@ -30,7 +30,9 @@ class MPRConfig(ScanConfig):
     steepness: float = 3.0
     """How hard φ pushes, k."""
     v_threshold: float = 0.5
-    """Rectified potential above which the neuron fires."""
+    """Threshold of the rectified potential."""
+    strict: bool = True
+    """Whether a potential equal to the threshold stays silent."""
     detach_reset: bool = False
     """Whether the gradient ignores the path through the reset."""
     surrogate: SurrogateConfig = StraightThrough()
@@ -45,7 +47,7 @@ class MPRConfig(ScanConfig):
 
     def step(self, ops: Any, x: Any, v: Any) -> tuple[Any, dict[str, Any]]:
         h = v * self.decay + x
-        y = ops.spike(self._rectified(ops, h) - self.v_threshold, strict=True)
+        y = ops.spike(self._rectified(ops, h) - self.v_threshold, self.strict)
         return y, {"v": h - (ops.detach(y) if self.detach_reset else y)}
 
     def _rectified(self, ops: Any, h: Any) -> Any:

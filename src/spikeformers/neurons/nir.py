@@ -27,16 +27,23 @@ class Primitive:
 
 
 def leaky(
-    rate: float | Tensor, *, v_threshold: float, v_reset: float | None, decay_input: bool, dt: float
+    rate: float | Tensor,
+    *,
+    v_threshold: float,
+    v_reset: float | None,
+    no_reset: bool,
+    strict: bool,
+    decay_input: bool,
+    dt: float,
 ) -> Primitive:
     r"""The node of `equations.leak`: $h=v+rate\,(x-(v-v_{reset}))$, or with undamped input $h=v-rate\,(v-v_{reset})+x$.
 
     Raises:
-        ExportError: the reset is soft.
+        ExportError: the reset is soft, or there is none.
     """
-    rest = hard(v_reset)
+    rest = hard(v_reset, no_reset)
     gain = 1.0 if decay_input else 1.0 / _wide(rate)
-    return _lif(rate, gain, v_leak=rest, v_threshold=v_threshold, v_reset=rest, strict=False, dt=dt)
+    return _lif(rate, gain, v_leak=rest, v_threshold=v_threshold, v_reset=rest, strict=strict, dt=dt)
 
 
 def undamped(
@@ -62,22 +69,31 @@ def undamped(
     return integrator(v_threshold=v_threshold, v_reset=v_reset, strict=strict, dt=dt)
 
 
-def integrator(*, v_threshold: float | Tensor, v_reset: float | None, strict: bool = False, dt: float) -> Primitive:
+def integrator(
+    *, v_threshold: float | Tensor, v_reset: float | None, no_reset: bool = False, strict: bool, dt: float
+) -> Primitive:
     """The node of $h=v+x$ with a hard reset.
 
     Raises:
-        ExportError: the reset is soft.
+        ExportError: the reset is soft, or there is none.
     """
-    return _primitive("IF", r=1.0 / dt, v_threshold=edge(v_threshold, strict), v_reset=hard(v_reset))
+    return _primitive("IF", r=1.0 / dt, v_threshold=edge(v_threshold, strict), v_reset=hard(v_reset, no_reset))
 
 
 def cuba_lif(
-    decay_synapse: float, decay: float, *, v_threshold: float, v_reset: float | None, strict: bool, dt: float
+    decay_synapse: float,
+    decay: float,
+    *,
+    v_threshold: float,
+    v_reset: float | None,
+    no_reset: bool,
+    strict: bool,
+    dt: float,
 ) -> Primitive:
     r"""The node of $i\leftarrow decay_{syn}\,i+x$, $h=decay\,v+i$ with a hard reset.
 
     Raises:
-        ExportError: one of the two does not decay, or the reset is soft.
+        ExportError: one of the two does not decay, or the reset is not hard.
     """
     if decay_synapse >= 1.0 or decay >= 1.0:
         raise ExportError(f"decay_synapse={decay_synapse} and decay={decay} must be below 1; NIR has time constants")
@@ -89,7 +105,7 @@ def cuba_lif(
         r=1.0 / (1.0 - decay),
         v_leak=0.0,
         v_threshold=edge(v_threshold, strict),
-        v_reset=hard(v_reset),
+        v_reset=hard(v_reset, no_reset),
     )
 
 
@@ -99,12 +115,14 @@ def edge(v_threshold: float | Tensor, strict: bool) -> Tensor:
     return value if strict else torch.nextafter(value, torch.full_like(value, -torch.inf))
 
 
-def hard(v_reset: float | None) -> float:
+def hard(v_reset: float | None, no_reset: bool = False) -> float:
     """The potential of a hard reset.
 
     Raises:
-        ExportError: the reset is soft.
+        ExportError: the reset is soft, or there is none.
     """
+    if no_reset:
+        raise ExportError("NIR resets to a potential; a neuron without reset (no_reset=True) has no node")
     if v_reset is None:
         raise ExportError("NIR resets to a potential; the soft reset (v_reset=None) has no node")
     return v_reset

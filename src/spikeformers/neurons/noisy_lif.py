@@ -33,9 +33,13 @@ class NoisyLIFConfig(NeuronConfig):
     noise_in_eval: bool = False
     """Whether the noise stays on in eval mode."""
     v_threshold: float = 1.0
-    """Firing threshold; a potential equal to it fires."""
+    """Firing threshold."""
     v_reset: float | None = 0.0
     """Potential after a spike (hard reset) and at rest; None subtracts the threshold instead (soft reset)."""
+    no_reset: bool = False
+    """Whether a spike leaves the potential as it is."""
+    strict: bool = False
+    """Whether a potential equal to the threshold stays silent."""
     detach_reset: bool = True
     """Whether the gradient ignores the path through the reset."""
     surrogate: SurrogateConfig = Gaussian()
@@ -51,6 +55,8 @@ class NoisyLIFConfig(NeuronConfig):
             tau=self.tau,
             v_threshold=self.v_threshold,
             v_reset=self.v_reset,
+            no_reset=self.no_reset,
+            strict=self.strict,
             detach_reset=self.detach_reset,
             surrogate=self.surrogate,
         )
@@ -96,6 +102,8 @@ class StochasticLIFConfig(NeuronConfig):
     """Potential after a spike (hard reset) and at rest; None subtracts the threshold instead (soft reset)."""
     decay_input: bool = True
     """Whether the input is divided by tau too."""
+    no_reset: bool = False
+    """Whether a spike leaves the potential as it is."""
     detach_reset: bool = True
     """Whether the gradient ignores the path through the reset."""
     surrogate: SurrogateConfig = Gaussian()
@@ -132,7 +140,7 @@ class StochasticLIFNeuron(Stateful):
         for xt in wide(x).unbind(0):
             h = leak(v, xt, 1.0 / c.tau, c.v_reset, c.decay_input)
             y = self._fire(h - c.v_threshold)
-            v = reset(ops, h, y, c.v_threshold, c.v_reset, c.detach_reset)
+            v = reset(ops, h, y, c.v_threshold, c.v_reset, c.detach_reset, c.no_reset)
             spikes.append(y)
         return torch.stack(spikes).to(x.dtype), {"v": v}
 

@@ -30,11 +30,15 @@ class PDSGLIFConfig(NeuronConfig):
     tau: float = 2.0
     """Membrane time constant in steps, above 1."""
     v_threshold: float = 1.0
-    """Firing threshold; a potential equal to it fires."""
+    """Firing threshold."""
     v_reset: float | None = 0.0
     """Potential after a spike (hard reset) and at rest; None subtracts the threshold instead (soft reset)."""
     decay_input: bool = False
     """Whether the input is divided by tau too."""
+    no_reset: bool = False
+    """Whether a spike leaves the potential as it is."""
+    strict: bool = False
+    """Whether a potential equal to the threshold stays silent."""
     detach_reset: bool = False
     """Whether the gradient ignores the path through the reset."""
 
@@ -72,8 +76,8 @@ class PDSGLIFNeuron(Stateful):
             moments = self._merged(moments, h.detach())
             variance = moments[2] / (moments[0] - 1.0).clamp_min(1.0)
             sigma = along(torch.where(variance > 0.0, variance, 1.0).sqrt(), h, step_axis(self.axis))
-            y = _PotentialSpike.apply(h - c.v_threshold, sigma)
-            v = reset(ops, h, y, c.v_threshold, c.v_reset, c.detach_reset)
+            y = _PotentialSpike.apply(h - c.v_threshold, sigma, c.strict)
+            v = reset(ops, h, y, c.v_threshold, c.v_reset, c.detach_reset, c.no_reset)
             spikes.append(y)
         last = dict(zip(("count", "mean", "squares"), moments, strict=True))
         return torch.stack(spikes).to(x.dtype), {"v": v, **last}
@@ -92,12 +96,12 @@ class _PotentialSpike(torch.autograd.Function):
     """Heaviside step forward; backward the normal density around σ/2."""
 
     @staticmethod
-    def forward(ctx: Any, u: Tensor, sigma: Tensor) -> Tensor:
+    def forward(ctx: Any, u: Tensor, sigma: Tensor, strict: bool) -> Tensor:
         ctx.save_for_backward(u, sigma)
-        return torch.where(u.isnan(), u, (u >= 0.0).to(u.dtype))
+        return torch.where(u.isnan(), u, (u > 0.0 if strict else u >= 0.0).to(u.dtype))
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         u, sigma = ctx.saved_tensors
         z = (u - sigma / 2) / sigma
-        return grad * torch.exp(-0.5 * z * z) / (math.sqrt(2.0 * math.pi) * sigma), None
+        return grad * torch.exp(-0.5 * z * z) / (math.sqrt(2.0 * math.pi) * sigma), None, None

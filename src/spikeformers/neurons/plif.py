@@ -31,11 +31,15 @@ class PLIFConfig(ScanConfig):
     channelwise: bool = False
     """One learned constant per channel instead of one per layer."""
     v_threshold: float = 1.0
-    """Firing threshold; a potential equal to it fires."""
+    """Firing threshold."""
     v_reset: float | None = 0.0
     """Potential after a spike (hard reset) and at rest; None subtracts the threshold instead (soft reset)."""
     decay_input: bool = True
     """Whether the input is multiplied by the leak rate too."""
+    no_reset: bool = False
+    """Whether a spike leaves the potential as it is."""
+    strict: bool = False
+    """Whether a potential equal to the threshold stays silent."""
     detach_reset: bool = True
     """Whether the gradient ignores the path through the reset."""
     surrogate: SurrogateConfig = ATan()
@@ -56,10 +60,17 @@ class PLIFConfig(ScanConfig):
 
     def step(self, ops: Any, x: Any, v: Any, w: Any) -> tuple[Any, dict[str, Any]]:
         h = leak(v, x, ops.sigmoid(w), self.v_reset, self.decay_input)
-        y = ops.spike(h - self.v_threshold)
-        return y, {"v": reset(ops, h, y, self.v_threshold, self.v_reset, self.detach_reset)}
+        y = ops.spike(h - self.v_threshold, self.strict)
+        return y, {"v": reset(ops, h, y, self.v_threshold, self.v_reset, self.detach_reset, self.no_reset)}
 
     def to_nir(self, learned: Mapping[str, Tensor], dt: float) -> nir.Primitive:
         """`LIF` with tau = dt/σ(w), v_leak = v_reset, r = 1 (1/σ(w) where the input is not damped); hard reset only."""
-        rest, threshold, damped = self.v_reset, self.v_threshold, self.decay_input
-        return nir.leaky(torch.sigmoid(learned["w"]), v_threshold=threshold, v_reset=rest, decay_input=damped, dt=dt)
+        return nir.leaky(
+            torch.sigmoid(learned["w"]),
+            v_threshold=self.v_threshold,
+            v_reset=self.v_reset,
+            no_reset=self.no_reset,
+            strict=self.strict,
+            decay_input=self.decay_input,
+            dt=dt,
+        )

@@ -29,6 +29,8 @@ class PSNConfig(NeuronConfig):
     """Largest number of steps; shorter inputs use the upper left corner of the weights."""
     v_threshold: float = 1.0
     """Firing threshold before training; the bias is its negative."""
+    strict: bool = False
+    """Whether a potential equal to the threshold stays silent."""
     surrogate: SurrogateConfig = ATan()
     """Stand-in for the derivative of the spike."""
 
@@ -36,7 +38,7 @@ class PSNConfig(NeuronConfig):
         _check_count("psn", steps=self.steps)
 
     def build(self, *, channels: int | None = None, axis: int = 2) -> nn.Module:
-        return ParallelNeuron("psn", self.steps, self.v_threshold, self.surrogate)
+        return ParallelNeuron("psn", self.steps, self.v_threshold, self.strict, self.surrogate)
 
 
 @NEURONS.register("masked_psn", source=SOURCE)
@@ -58,6 +60,8 @@ class MaskedPSNConfig(NeuronConfig):
     """λ at the start: 1 hides all but the latest `order` steps, 0 hides nothing."""
     v_threshold: float = 1.0
     """Firing threshold before training; the bias is its negative."""
+    strict: bool = False
+    """Whether a potential equal to the threshold stays silent."""
     surrogate: SurrogateConfig = ATan()
     """Stand-in for the derivative of the spike."""
 
@@ -68,7 +72,7 @@ class MaskedPSNConfig(NeuronConfig):
 
     def build(self, *, channels: int | None = None, axis: int = 2) -> nn.Module:
         return ParallelNeuron(
-            "masked_psn", self.steps, self.v_threshold, self.surrogate, self.order, self.mask_strength
+            "masked_psn", self.steps, self.v_threshold, self.strict, self.surrogate, self.order, self.mask_strength
         )
 
 
@@ -88,6 +92,8 @@ class SlidingPSNConfig(NeuronConfig):
     """Whether the filter starts as powers of one half, newest 1, instead of at random."""
     v_threshold: float = 1.0
     """Firing threshold before training; the bias is its negative."""
+    strict: bool = False
+    """Whether a potential equal to the threshold stays silent."""
     surrogate: SurrogateConfig = ATan()
     """Stand-in for the derivative of the spike."""
 
@@ -114,12 +120,14 @@ class ParallelNeuron(Stateful):
         family: str,
         steps: int,
         v_threshold: float,
+        strict: bool,
         surrogate: SurrogateConfig,
         order: int | None = None,
         mask_strength: float = 0.0,
     ) -> None:
         super().__init__()
         self.family = family
+        self.strict = strict
         self.ops = TorchOps(surrogate)
         self.weight = nn.Parameter(torch.empty(steps, steps))
         self.bias = nn.Parameter(torch.full((steps, 1), -v_threshold))
@@ -143,7 +151,7 @@ class ParallelNeuron(Stateful):
             weight = weight * (self.mask_strength * self.band + (1.0 - self.mask_strength))
         flat = wide(x).flatten(1) if x.dim() > 1 else wide(x).unsqueeze(1)
         h = weight[:steps, :steps].to(flat.dtype) @ flat + self.bias[:steps].to(flat.dtype)
-        return self.ops.spike(h).view(x.shape).to(x.dtype), {"seen": torch.ones_like(x[0])} if keep else {}
+        return self.ops.spike(h, self.strict).view(x.shape).to(x.dtype), {"seen": torch.ones_like(x[0])} if keep else {}
 
 
 class SlidingParallelNeuron(Stateful):
@@ -171,7 +179,7 @@ class SlidingParallelNeuron(Stateful):
             )
         steps, whole = x.shape[0], torch.cat([past, wide(x)])
         h = sum(self.weight[i] * whole[i : i + steps] for i in range(self.config.order)) + self.bias
-        return self.ops.spike(h).to(x.dtype), {"past": whole[whole.shape[0] - past.shape[0] :]}
+        return self.ops.spike(h, self.config.strict).to(x.dtype), {"past": whole[whole.shape[0] - past.shape[0] :]}
 
 
 def _check_count(family: str, **values: int) -> None:

@@ -9,18 +9,12 @@ from torch import Tensor, nn
 
 from spikeformers.core.carry import State, Stateful
 from spikeformers.core.errors import ConfigError
-from spikeformers.neurons.base import NEURONS, Neuron, NeuronConfig, ScanConfig
+from spikeformers.neurons.base import NEURONS, Neuron, NeuronConfig, ScanConfig, given_by_equations
 from spikeformers.neurons.lif import LIFConfig
 from spikeformers.neurons.surrogate import SurrogateConfig
 from spikeformers.neurons.tensors import check_channels, need_channels, wide
 
 SOURCE = "Bellec et al., NeurIPS 2018, arXiv:1803.09574"
-
-
-def _equations(neuron: NeuronConfig, family: str) -> ScanConfig:
-    if not isinstance(neuron, ScanConfig):
-        raise ConfigError(f"the neuron {family!r} goes around one given by equations; {neuron.family!r} is a module")
-    return neuron
 
 
 @NEURONS.register("diagonal_recurrent", source=SOURCE)
@@ -37,12 +31,13 @@ class DiagonalRecurrentConfig(ScanConfig):
     """Weight before training, w."""
 
     def __post_init__(self) -> None:
-        _equations(self.neuron, "diagonal_recurrent")
+        if "heard" in given_by_equations(self.neuron, "diagonal_recurrent").states():
+            raise ConfigError("neuron='diagonal_recurrent' of the neuron 'diagonal_recurrent' hears itself already")
 
     @property
     def inner(self) -> ScanConfig:
         """The neuron f."""
-        return _equations(self.neuron, "diagonal_recurrent")
+        return given_by_equations(self.neuron, "diagonal_recurrent")
 
     def states(self) -> Mapping[str, float]:
         return {**self.inner.states(), "heard": 0.0}
@@ -78,7 +73,7 @@ class RecurrentConfig(NeuronConfig):
     """Factor on the orthogonal matrix that W starts from."""
 
     def __post_init__(self) -> None:
-        _equations(self.neuron, "recurrent")
+        given_by_equations(self.neuron, "recurrent")
 
     def build(self, *, channels: int | None = None, axis: int = 2) -> nn.Module:
         return RecurrentNeuron(self, channels=need_channels("recurrent", channels), axis=axis)
@@ -91,7 +86,7 @@ class RecurrentNeuron(Stateful):
         super().__init__()
         self.config = config
         self.axis = axis
-        self.neuron = Neuron(_equations(config.neuron, "recurrent"), channels=channels, axis=axis)
+        self.neuron = Neuron(given_by_equations(config.neuron, "recurrent"), channels=channels, axis=axis)
         self.weight = nn.Parameter(nn.init.orthogonal_(torch.empty(channels, channels), gain=config.init_gain))
 
     def initial(self, x0: Tensor) -> State:

@@ -23,9 +23,11 @@ class RefractoryLIFConfig(ScanConfig):
     refractory: int = 2
     """Silent steps after a spike, r."""
     v_threshold: float = 1.0
-    """Firing threshold; a potential equal to it fires."""
+    """Firing threshold."""
     v_reset: float = 0.0
     """Potential after a spike and at rest."""
+    strict: bool = False
+    """Whether a potential equal to the threshold stays silent."""
     detach_reset: bool = True
     """Whether the gradient ignores the path through the reset."""
     surrogate: SurrogateConfig = ATan()
@@ -42,7 +44,7 @@ class RefractoryLIFConfig(ScanConfig):
 
     def step(self, ops: Any, x: Any, v: Any, wait: Any) -> tuple[Any, dict[str, Any]]:
         h = ops.where(wait > 0.0, self.v_reset, v + (x - (v - self.v_reset)) / self.tau)
-        y = ops.where(wait > 0.0, 0.0, ops.spike(h - self.v_threshold))
+        y = ops.where(wait > 0.0, 0.0, ops.spike(h - self.v_threshold, self.strict))
         s = ops.detach(y) if self.detach_reset else y
         left = ops.where(y > 0.0, float(self.refractory), ops.maximum(wait - 1.0, 0.0))
         return y, {"v": (1.0 - s) * h + s * self.v_reset, "wait": left}

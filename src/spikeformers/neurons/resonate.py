@@ -34,9 +34,13 @@ class ResonateConfig(ScanConfig):
     channelwise: bool = False
     """One learned frequency and damping per channel instead of one per layer; needs `learn`."""
     v_threshold: float = 1.0
-    """Firing threshold; a potential equal to it fires."""
+    """Firing threshold."""
     v_reset: float | None = 0.0
     """Potential after a spike (hard reset); None subtracts the threshold instead (soft reset)."""
+    no_reset: bool = False
+    """Whether a spike leaves the potential as it is."""
+    strict: bool = False
+    """Whether a potential equal to the threshold stays silent."""
     detach_reset: bool = True
     """Whether the gradient ignores the path through the reset."""
     surrogate: SurrogateConfig = ATan()
@@ -68,8 +72,11 @@ class ResonateConfig(ScanConfig):
             cos, sin = math.cos(self.omega * self.dt), math.sin(self.omega * self.dt)
         charged = kept * (u * cos - v * sin) + x
         h = kept * (u * sin + v * cos)
-        y = ops.spike(h - self.v_threshold)
-        return y, {"v": reset(ops, h, y, self.v_threshold, self.v_reset, self.detach_reset), "u": charged}
+        y = ops.spike(h - self.v_threshold, self.strict)
+        return y, {
+            "v": reset(ops, h, y, self.v_threshold, self.v_reset, self.detach_reset, self.no_reset),
+            "u": charged,
+        }
 
 
 @NEURONS.register("balanced_resonate", source="Higuchi et al., ICML 2024, arXiv:2402.14603; AdaptiveAILab/brf-neurons")
@@ -95,7 +102,9 @@ class BalancedResonateConfig(ScanConfig):
     channelwise: bool = False
     """One learned frequency and offset per channel instead of one per layer."""
     v_threshold: float = 1.0
-    """Firing threshold at rest; a potential equal to it fires."""
+    """Firing threshold at rest."""
+    strict: bool = False
+    """Whether a potential equal to the threshold stays silent."""
     surrogate: SurrogateConfig = ATan()
     """Stand-in for the derivative of the spike."""
 
@@ -122,5 +131,5 @@ class BalancedResonateConfig(ScanConfig):
         b = (edge - 1.0) / self.dt - ops.abs(offset) - q
         charged = u + self.dt * (b * u - w * v + self.gain * x)
         v = v + self.dt * (w * u + b * v)
-        y = ops.spike(charged - self.v_threshold - q)
+        y = ops.spike(charged - self.v_threshold - q, self.strict)
         return y, {"u": charged, "v": v, "q": q * self.decay_refractory + y}

@@ -28,7 +28,7 @@ class TernaryConfig(ScanConfig):
     r"""Leaky neuron with spikes in $\{-1,0,1\}$.
 
     $$h_t=d\,v_{t-1}+x_t,\qquad y_t=\Theta(h_t-v_{th})-\Theta\big(-(h_t+v_{neg}+m)\big),\qquad
-      v_t=(1-|y_t|)\,h_t\ \text{(hard) or}\ h_t-v_{th}[y_t>0]+v_{neg}[y_t<0]\ \text{(soft)}$$
+      v_t=(1-|y_t|)\,h_t\ \text{(hard) or}\ h_t-v_{th}[y_t>0]+v_{neg}[y_t<0]\ \text{(soft) or}\ h_t\ \text{(none)}$$
 
     The variant `negif` is the NegIF of SWformer: no leak, thresholds 1 and -(0.5 + 0.001), gradient through the reset.
     With the soft reset a negative spike moves the potential back towards zero.
@@ -37,13 +37,16 @@ class TernaryConfig(ScanConfig):
     decay: float = 0.25
     """Part of the potential that is left after one step, d; 1 does not leak."""
     v_threshold: float = 1.0
-    """Potential at or above which +1 fires."""
+    """Potential from which on +1 fires."""
     v_negative: float = 1.0
-    """Depth below zero at or below which -1 fires."""
+    """Depth below zero from which on -1 fires."""
     margin: float = 0.0
     """Added to `v_negative` when firing, so that symmetric inputs do not fire both ways, m."""
-    reset: Literal["hard", "soft"] = "hard"
-    """hard sets the potential to 0 after a spike of either sign; soft moves it by the threshold that was crossed."""
+    strict: bool = False
+    """Whether a potential equal to a threshold stays silent."""
+    reset: Literal["hard", "soft", "none"] = "hard"
+    """hard sets the potential to 0 after a spike of either sign; soft moves it by the threshold that was crossed; none leaves
+    it."""
     detach_reset: bool = True
     """Whether the gradient ignores the path through the reset."""
     surrogate: SurrogateConfig = Rectangle()
@@ -58,9 +61,11 @@ class TernaryConfig(ScanConfig):
 
     def step(self, ops: Any, x: Any, v: Any) -> tuple[Any, dict[str, Any]]:
         h = v + x if self.decay == 1.0 else v * self.decay + x
-        up = ops.spike(h - self.v_threshold)
-        down = ops.spike(-(h + self.v_negative + self.margin))
+        up = ops.spike(h - self.v_threshold, self.strict)
+        down = ops.spike(-(h + self.v_negative + self.margin), self.strict)
         y = up - down
+        if self.reset == "none":
+            return y, {"v": h}
         if self.reset == "hard":
             fired = ops.abs(y)
             return y, {"v": (1.0 - (ops.detach(fired) if self.detach_reset else fired)) * h}
