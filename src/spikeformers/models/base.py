@@ -90,6 +90,10 @@ class AttentiveConfig(ModelConfig):
     attention: AttentionConfig = SSAConfig()
     """What queries, keys and values make of each other."""
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.attention.check_steps(self.timesteps)
+
     @property
     def causal(self) -> bool:  # type: ignore[override]
         """Whether the output at step t never depends on input after t, which the attention decides."""

@@ -6,22 +6,21 @@ from math import isqrt, prod
 from typing import Self
 
 import torch
-from torch import Tensor, nn
 
 from spikeformers.core.errors import ConfigError
-from spikeformers.core.types import FeatureInfo
 from spikeformers.layers.attention.tim import TemporalSelfAttention
 from spikeformers.layers.checks import check_heads, check_pools, map_size
+from spikeformers.layers.init import truncated_normal
 from spikeformers.layers.mlp import SpikingMLP
 from spikeformers.layers.residual import ResidualBlock
 from spikeformers.layers.stem import SpikingPatchSplitting
-from spikeformers.layers.tokens import to_maps, to_tokens
-from spikeformers.models.base import MODELS, ModelConfig, SpikingModel
+from spikeformers.models.base import MODELS, ModelConfig
+from spikeformers.models.isotropic import IsotropicModel
 from spikeformers.models.official import OfficialArgs, count_blocks
 from spikeformers.weights.braincog import node_rules
 from spikeformers.weights.resize import Resize, token_pairs, token_vector
 from spikeformers.weights.rules import Rule, Rules
-from spikeformers.weights.units import conv_rules, linear_rules
+from spikeformers.weights.units import PERCEPTRON, attention_parts, part_rules, patch_rules
 
 
 @MODELS.register(
@@ -110,21 +109,18 @@ class TIMConfig(ModelConfig):
         )
 
     def official_rules(self) -> Rules:
-        rules = [
-            Rule("head.{p}", "head.{p}"),
-            Rule("block.{i}.norm1.{p}", None),
-            Rule("block.{i}.norm2.{p}", None),
-            Rule("block.{i}.attn.TIM.interactor.{p}", "blocks.{i}.attention.interaction.interactor.{p}"),
-            *node_rules("patch_embed", "block.{i}.attn", "block.{i}.attn.TIM", "block.{i}.mlp"),
-            *conv_rules("patch_embed.rpe_conv", "patch_embed.rpe_bn", "stem.position.unit"),
-        ]
-        for index, number in enumerate(("", "1", "2", "3")):
-            ours = f"stem.units.{index}.unit"
-            rules += conv_rules(f"patch_embed.proj_conv{number}", f"patch_embed.proj_bn{number}", ours)
-        for part in ("attn.q", "attn.k", "attn.v", "attn.proj", "mlp.fc1", "mlp.fc2"):
-            ours = f"blocks.{{i}}.{part.replace('attn', 'attention')}.unit"
-            rules += linear_rules(f"block.{{i}}.{part}_conv", f"block.{{i}}.{part}_bn", ours, 1)
-        return Rules(rules)
+        block, ours = "block.{i}", "blocks.{i}"
+        attention = f"{block}.attn"
+        return Rules(
+            [
+                *(Rule("head.{p}", "head.{p}"), Rule(f"{block}.norm1.{{p}}", None), Rule(f"{block}.norm2.{{p}}", None)),
+                Rule(f"{attention}.TIM.interactor.{{p}}", f"{ours}.attention.interaction.interactor.{{p}}"),
+                *node_rules("patch_embed", attention, f"{attention}.TIM", f"{block}.mlp"),
+                *patch_rules([f"units.{i}.unit" for i in range(4)], "position.unit"),
+                *part_rules(attention, f"{ours}.attention", attention_parts(neuron=True), trailing=1),
+                *part_rules(f"{block}.mlp", f"{ours}.mlp", PERCEPTRON, trailing=1),
+            ]
+        )
 
 
 def _thresholds(args: OfficialArgs) -> dict[str, float]:
@@ -141,38 +137,24 @@ def _thresholds(args: OfficialArgs) -> dict[str, float]:
     return found
 
 
-class TIM(SpikingModel):
+class TIM(IsotropicModel):
     """Frames → SPS → blocks with temporal interaction → mean over tokens → linear head, per step."""
 
     def __init__(self, config: TIMConfig) -> None:
-        super().__init__(config)
         dim, neuron = config.dim, config.neuron
-        self.stem = SpikingPatchSplitting(config.in_channels, dim, pools=(True,) * 4, neuron=neuron)
-        self.blocks = nn.Sequential(
-            *(
-                ResidualBlock(
-                    TemporalSelfAttention(
-                        dim,
-                        config.heads,
-                        config.tokens,
-                        neuron=neuron,
-                        scale=config.attention_scale,
-                        alpha=config.alpha,
-                        thresholds=(config.in_threshold, config.out_threshold, config.attention_threshold),
-                    ),
-                    SpikingMLP(dim, round(dim * config.mlp_ratio), neuron=neuron),
-                )
-                for _ in range(config.depth)
-            )
-        )
-        self.head = nn.Linear(dim, config.num_classes)
-        self.feature_info = [FeatureInfo(dim, 16, "blocks")]
-        nn.init.trunc_normal_(self.head.weight, std=0.02)
-        nn.init.zeros_(self.head.bias)
+        stem = SpikingPatchSplitting(config.in_channels, dim, pools=(True,) * 4, neuron=neuron)
+        super().__init__(config, stem, (_block(config) for _ in range(config.depth)), dim=dim, stride=16)
+        truncated_normal(self.head)
 
-    def pyramid(self, x: Tensor) -> list[Tensor]:
-        maps = self.stem(x)
-        return [to_maps(self.blocks(to_tokens(maps)), *maps.shape[3:])]
 
-    def classify(self, x: Tensor) -> Tensor:
-        return self.head(x.flatten(3).mean(3))
+def _block(config: TIMConfig) -> ResidualBlock:
+    attention = TemporalSelfAttention(
+        config.dim,
+        config.heads,
+        config.tokens,
+        neuron=config.neuron,
+        scale=config.attention_scale,
+        alpha=config.alpha,
+        thresholds=(config.in_threshold, config.out_threshold, config.attention_threshold),
+    )
+    return ResidualBlock(attention, SpikingMLP(config.dim, round(config.dim * config.mlp_ratio), neuron=config.neuron))

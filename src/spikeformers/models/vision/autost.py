@@ -5,24 +5,22 @@ from dataclasses import dataclass
 from typing import Self
 
 import torch
-from torch import Tensor, nn
 
 from spikeformers.core.errors import ConfigError
-from spikeformers.core.types import FeatureInfo
 from spikeformers.layers.attention.spiking import SpikingSelfAttention
-from spikeformers.layers.checks import check_heads, check_pools
+from spikeformers.layers.checks import check_heads
 from spikeformers.layers.init import truncated_normal
 from spikeformers.layers.mlp import SpikingMLP
 from spikeformers.layers.residual import ResidualBlock
 from spikeformers.layers.stem_membrane import MembranePatchSplitting
-from spikeformers.layers.tokens import to_maps, to_tokens
-from spikeformers.models.base import MODELS, ModelConfig, SpikingModel
+from spikeformers.models.base import MODELS, ModelConfig
+from spikeformers.models.isotropic import IsotropicModel, PooledConfig
 from spikeformers.models.official import OfficialArgs, count_blocks
 from spikeformers.neurons import NeuronConfig
 from spikeformers.neurons.plif import PLIFConfig
 from spikeformers.neurons.surrogate import Sigmoid
 from spikeformers.weights.rules import Rule, Rules
-from spikeformers.weights.units import conv_rules, linear_rules
+from spikeformers.weights.units import PERCEPTRON, attention_parts, neuron_rules, part_rules, patch_rules
 
 
 def _uniform(depth: int, dim: int, heads: int = 8, ratio: float = 4.0) -> dict[str, object]:
@@ -44,7 +42,7 @@ def _uniform(depth: int, dim: int, heads: int = 8, ratio: float = 4.0) -> dict[s
     "arXiv:2307.00293; AlexandreWANG915/AutoST",
 )
 @dataclass(frozen=True, kw_only=True)
-class AutoSTConfig(ModelConfig):
+class AutoSTConfig(PooledConfig):
     """AutoST's searched network: MS-SPS stem, blocks of SSA and MLP on membrane residuals, learned time constants.
 
     The networks that the paper's search found are not published; the named variants are uniform points and the
@@ -74,12 +72,6 @@ class AutoSTConfig(ModelConfig):
             )
         for heads in self.heads:
             check_heads(self.dim, heads)
-        check_pools(self.dim, self.pools, self.img_size)
-
-    @property
-    def stride(self) -> int:
-        """Pixels per token side."""
-        return 2 ** self.pools.count("1")
 
     def build(self) -> "AutoST":
         return AutoST(self)
@@ -104,54 +96,41 @@ class AutoSTConfig(ModelConfig):
         )
 
     def official_rules(self) -> Rules:
-        rules = [
-            Rule("head.{p}", "head.{p}"),
-            Rule("block.{i}.attn.lif.{p}", "blocks.{i}.attention.neuron.{p}"),
-            Rule("block.{i}.attn.attn_lif.{p}", "blocks.{i}.attention.operator.neuron.{p}"),
-            *conv_rules("patch_embed.proj_conv3", "patch_embed.proj_bn3", "stem.last"),
-            *conv_rules("patch_embed.rpe_conv", "patch_embed.rpe_bn", "stem.position"),
-        ]
-        for index, number in enumerate(("", "1", "2")):
-            ours = f"stem.units.{index}"
-            rules += conv_rules(f"patch_embed.proj_conv{number}", f"patch_embed.proj_bn{number}", f"{ours}.unit")
-            rules.append(Rule(f"patch_embed.proj_lif{number}.{{p}}", f"{ours}.neuron.{{p}}"))
-        for part in ("q", "k", "v"):
-            official, ours = f"block.{{i}}.attn.{part}", f"blocks.{{i}}.attention.{part}"
-            rules += linear_rules(f"{official}_linear", f"{official}_bn", f"{ours}.unit")
-            rules.append(Rule(f"{official}_lif.{{p}}", f"{ours}.neuron.{{p}}"))
-        rules += linear_rules("block.{i}.attn.proj_linear", "block.{i}.attn.proj_bn", "blocks.{i}.attention.proj")
-        for part in ("fc1", "fc2"):
-            official, ours = f"block.{{i}}.mlp.{part}", f"blocks.{{i}}.mlp.{part}"
-            rules += linear_rules(f"{official}_linear", f"{official}_bn", f"{ours}.unit")
-            rules.append(Rule(f"{official}_lif.{{p}}", f"{ours}.neuron.{{p}}"))
-        return Rules(rules)
+        units = [f"units.{i}" for i in range(3)]
+        attention, ours = "block.{i}.attn", "blocks.{i}.attention"
+        return Rules(
+            [
+                Rule("head.{p}", "head.{p}"),
+                Rule(f"{attention}.lif.{{p}}", f"{ours}.neuron.{{p}}"),
+                Rule(f"{attention}.attn_lif.{{p}}", f"{ours}.operator.neuron.{{p}}"),
+                *patch_rules([*(f"{unit}.unit" for unit in units), "last"], "position"),
+                *(
+                    Rule(f"patch_embed.proj_lif{i or ''}.{{p}}", f"stem.{unit}.neuron.{{p}}")
+                    for i, unit in enumerate(units)
+                ),
+                *part_rules(attention, ours, attention_parts(neuron=False), kind="linear"),
+                *neuron_rules(attention, ours, "qkv"),
+                *part_rules("block.{i}.mlp", "blocks.{i}.mlp", PERCEPTRON, kind="linear"),
+                *neuron_rules("block.{i}.mlp", "blocks.{i}.mlp", PERCEPTRON),
+            ]
+        )
 
 
-class AutoST(SpikingModel):
+class AutoST(IsotropicModel):
     """Image → MS-SPS (its positional branch sees the current) → blocks → mean over tokens → linear head, per step."""
 
     def __init__(self, config: AutoSTConfig) -> None:
-        super().__init__(config)
         dim, neuron = config.dim, config.neuron
-        pools = tuple(digit == "1" for digit in config.pools)
-        self.stem = MembranePatchSplitting(config.in_channels, dim, pools=pools, neuron=neuron, spiking_position=False)
-        self.blocks = nn.Sequential(
-            *(
-                ResidualBlock(
-                    SpikingSelfAttention(dim, heads, neuron=neuron, qkv_bias=True, residual="membrane"),
-                    SpikingMLP(dim, round(dim * ratio), neuron=neuron, residual="membrane"),
-                )
-                for heads, ratio in zip(config.heads, config.mlp_ratios, strict=True)
-            )
+        stem = MembranePatchSplitting(
+            config.in_channels, dim, pools=config.pooling, neuron=neuron, spiking_position=False
         )
-        self.head = nn.Linear(dim, config.num_classes)
-        self.feature_info = [FeatureInfo(dim, config.stride, "blocks")]
+        blocks = (
+            ResidualBlock(
+                SpikingSelfAttention(dim, heads, neuron=neuron, qkv_bias=True, residual="membrane"),
+                SpikingMLP(dim, round(dim * ratio), neuron=neuron, residual="membrane"),
+            )
+            for heads, ratio in zip(config.heads, config.mlp_ratios, strict=True)
+        )
+        super().__init__(config, stem, blocks, dim=dim, stride=config.stride)
         truncated_normal(self.blocks)
         truncated_normal(self.head)
-
-    def pyramid(self, x: Tensor) -> list[Tensor]:
-        maps = self.stem(x)
-        return [to_maps(self.blocks(to_tokens(maps)), *maps.shape[3:])]
-
-    def classify(self, x: Tensor) -> Tensor:
-        return self.head(x.flatten(3).mean(3))

@@ -3,40 +3,39 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Literal, Self
+from typing import Self
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from spikeformers.core.errors import ConfigError
-from spikeformers.core.types import FeatureInfo
 from spikeformers.layers.across_batch import AcrossBatch
 from spikeformers.layers.attention.base import AttentionConfig
 from spikeformers.layers.attention.qk import QKTokenConfig
 from spikeformers.layers.attention.spiking import SpikingSelfAttention
 from spikeformers.layers.attention.ssa import SSAConfig
-from spikeformers.layers.checks import check_heads, check_stages, map_size
+from spikeformers.layers.checks import check_heads, map_size
 from spikeformers.layers.conv import ConvNormNeuron
+from spikeformers.layers.init import truncated_normal
 from spikeformers.layers.mixer_block import TokenStage
 from spikeformers.layers.mlp import SpikingMLP
 from spikeformers.layers.paths import TwoPaths
 from spikeformers.layers.residual import ResidualBlock
-from spikeformers.models.base import MODELS, AttentiveConfig, SpikingModel
+from spikeformers.models.base import MODELS, AttentiveConfig
+from spikeformers.models.hierarchical import CIFAR, EVENTS, HierarchicalConfig, HierarchicalModel
 from spikeformers.models.official import OfficialArgs, count_blocks
 from spikeformers.neurons import NeuronConfig
 from spikeformers.weights.rules import Rule, Rules
-from spikeformers.weights.units import conv_rules, count_numbered, linear_rules
+from spikeformers.weights.units import PERCEPTRON, attention_parts, conv_rules, count_numbered, part_rules
 
-_CIFAR = {"img_size": 32, "num_classes": 10, "depths": (1, 1, 2), "stem_stride": 1, "early_pool": False, "dim": 384}
-_EVENTS = {"img_size": 128, "in_channels": 2, "timesteps": 16, "depths": (1, 1), "stem_stride": 8, "mlp_ratio": 1.0}
+_CIFAR = {**CIFAR, "early_pool": False}
 
 
 @MODELS.register(
     "qkformer",
     variants={
         "qkformer_tiny": {**_CIFAR, "img_size": 16, "depths": (1, 1, 1), "dim": 64, "heads": 2, "mlp_ratio": 2.0},
-        "qkformer_2_256": {**_CIFAR, **_EVENTS, "dim": 256, "heads": 16},
-        "qkformer_4_384": {**_CIFAR},
+        "qkformer_2_256": {**_CIFAR, **EVENTS},
+        "qkformer_4_384": _CIFAR,
         "qkformer_10_384": {"dim": 384, "heads": 6},
         "qkformer_10_512": {},
         "qkformer_10_768": {"dim": 768, "heads": 12},
@@ -45,19 +44,9 @@ _EVENTS = {"img_size": 128, "in_channels": 2, "timesteps": 16, "depths": (1, 1),
     "zhouchenlin2096/QKFormer",
 )
 @dataclass(frozen=True, kw_only=True)
-class QKFormerConfig(AttentiveConfig):
+class QKFormerConfig(AttentiveConfig, HierarchicalConfig):
     """QKFormer: spiking patch embeddings with shortcuts; Q-K attention in all stages but the last, which has SSA."""
 
-    dim: int = 512
-    """Width of the last stage; each earlier stage has half the width of the next."""
-    depths: tuple[int, ...] = (1, 2, 7)
-    """Blocks of each stage."""
-    heads: int = 8
-    """Attention heads in every stage; divides every width."""
-    mlp_ratio: float = 4.0
-    """Hidden width of the MLP over the stage's width (the CIFAR10-DVS model has 1)."""
-    stem_stride: Literal[1, 4, 8] = 4
-    """Pixels per token side of the first stage: 4 ImageNet, 1 CIFAR, 8 events."""
     early_pool: bool = True
     """Whether the embeddings between stages pool after their first convolution (ImageNet) or after their second."""
     attention: AttentionConfig = QKTokenConfig()
@@ -67,17 +56,8 @@ class QKFormerConfig(AttentiveConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_stages(self.dim, self.depths, self.stem_stride, self.img_size)
         for width in self.widths:
             check_heads(width, self.heads)
-        self.attention.check_steps(self.timesteps)
-        if self.widths[0] % (8 if self.stem_stride == 8 else 2):
-            raise ConfigError(f"the first stage's width {self.widths[0]} cannot be divided as its stem needs")
-
-    @property
-    def widths(self) -> tuple[int, ...]:
-        """Channels of each stage."""
-        return tuple(self.dim >> (len(self.depths) - 1 - i) for i in range(len(self.depths)))
 
     def build(self) -> "QKFormer":
         return QKFormer(self)
@@ -116,12 +96,10 @@ class QKFormerConfig(AttentiveConfig):
             last = stage == len(self.depths) - 1
             official, ours = f"stage{stage + 1}.{{i}}", f"stages.{stage}.{{i}}"
             attention = "tssa" if not last else "attn" if imagenet else "ssa"
-            for part in (*(SSAConfig() if last else self.attention).inputs, "proj"):
-                name = f"{official}.{attention}.{part}"
-                rules += linear_rules(f"{name}_conv", f"{name}_bn", f"{ours}.attention.{part}.unit", 1)
-            for number in (1, 2):
-                name = f"{official}.mlp.{'fc' if imagenet else 'mlp'}{number}"
-                rules += linear_rules(f"{name}_conv", f"{name}_bn", f"{ours}.mlp.fc{number}.unit", 2)
+            parts = attention_parts((SSAConfig() if last else self.attention).inputs, neuron=True)
+            rules += part_rules(f"{official}.{attention}", f"{ours}.attention", parts, trailing=1)
+            layers = PERCEPTRON if imagenet else {"mlp1": "fc1.unit", "mlp2": "fc2.unit"}
+            rules += part_rules(f"{official}.mlp", f"{ours}.mlp", layers, trailing=2)
         return Rules(rules)
 
 
@@ -139,34 +117,18 @@ def _path_rules(official: str, ours: str, names: Mapping[str, str]) -> list[Rule
     return rules
 
 
-class QKFormer(SpikingModel):
+class QKFormer(HierarchicalModel):
     """Image → (embedding → blocks) per stage → mean over tokens → linear head, per step."""
 
     def __init__(self, config: QKFormerConfig) -> None:
-        super().__init__(config)
         widths, neuron = config.widths, config.neuron
-        self.embeds = nn.ModuleList([_stem(config.stem_stride, config.in_channels, widths[0], neuron)])
-        for before, width in pairwise(widths):
-            self.embeds.append(_between(before, width, config.early_pool, neuron))
-        self.stages = nn.ModuleList(
-            [TokenStage(*(_block(config, stage) for _ in range(depth))) for stage, depth in enumerate(config.depths)]
+        embeds = [_stem(config.stem_stride, config.in_channels, widths[0], neuron)]
+        embeds += [_between(before, width, config.early_pool, neuron) for before, width in pairwise(widths)]
+        stages = (
+            TokenStage(*(_block(config, stage) for _ in range(depth))) for stage, depth in enumerate(config.depths)
         )
-        self.head = nn.Linear(config.dim, config.num_classes)
-        self.feature_info = [
-            FeatureInfo(width, config.stem_stride << i, f"stages.{i}") for i, width in enumerate(widths)
-        ]
-        nn.init.trunc_normal_(self.head.weight, std=0.02)
-        nn.init.zeros_(self.head.bias)
-
-    def pyramid(self, x: Tensor) -> list[Tensor]:
-        levels = []
-        for embed, stage in zip(self.embeds, self.stages, strict=True):
-            x = stage(embed(x))
-            levels.append(x)
-        return levels
-
-    def classify(self, x: Tensor) -> Tensor:
-        return self.head(x.flatten(3).mean(3))
+        super().__init__(config, embeds, stages)
+        truncated_normal(self.head)
 
 
 def _stem(stride: int, in_channels: int, width: int, neuron: NeuronConfig) -> TwoPaths:

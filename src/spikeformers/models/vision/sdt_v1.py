@@ -5,22 +5,17 @@ from dataclasses import dataclass
 from typing import Self
 
 import torch
-from torch import Tensor, nn
 
 from spikeformers.core.errors import ConfigError
-from spikeformers.core.types import FeatureInfo
 from spikeformers.layers.attention.base import AttentionConfig
 from spikeformers.layers.attention.sdsa import ChunkedConfig, SDSA1Config
-from spikeformers.layers.attention.spiking import SpikingSelfAttention
-from spikeformers.layers.checks import check_heads, check_pools, map_size
 from spikeformers.layers.init import truncated_normal
 from spikeformers.layers.mlp_membrane import membrane_mlp
-from spikeformers.layers.residual import ResidualBlock
 from spikeformers.layers.stems import MSSPSConfig, StemConfig
-from spikeformers.layers.tokens import to_maps, to_tokens
-from spikeformers.models.base import MODELS, AttentiveConfig, SpikingModel
-from spikeformers.models.official import OfficialArgs, count_blocks
-from spikeformers.models.vision.sdt_v1_weights import official_rules
+from spikeformers.models.base import MODELS, AttentiveConfig
+from spikeformers.models.isotropic import IsotropicConfig, IsotropicModel
+from spikeformers.models.official import OfficialArgs
+from spikeformers.models.vision.sdt_v1_weights import official_fields, official_rules
 from spikeformers.neurons.plif import PLIFConfig
 from spikeformers.neurons.surrogate import Sigmoid
 from spikeformers.weights.rules import Rules
@@ -49,61 +44,30 @@ _EVENTS = {"img_size": 64, "in_channels": 2, "timesteps": 10, "attention": SDSA1
     source="Yao et al., 'Spike-driven Transformer', NeurIPS 2023; BICLab/Spike-Driven-Transformer",
 )
 @dataclass(frozen=True, kw_only=True)
-class SDTV1Config(AttentiveConfig):
+class SDTV1Config(AttentiveConfig, IsotropicConfig):
     """Spike-driven Transformer V1: MS-SPS stem, blocks of SDSA-1 and MLP on membrane residuals, spiking head."""
 
-    dim: int = 512
-    """Embedding width; divisible by 8 and by heads."""
-    depth: int = 8
-    """Number of blocks."""
     heads: int = 8
     """Attention heads; SDSA-1 works channel by channel, so they only matter with its `pool` and in other operators."""
     mlp_ratio: float = 4.0
     """Hidden width of the MLP over dim; at 1 each of its layers has a residual of its own."""
-    pools: str = "1111"
-    """For each of the four stem units, whether it max-pools by 2: 1111 ImageNet, 0011 CIFAR and 64² events."""
     stem: StemConfig = MSSPSConfig()
     """From images to tokens."""
     attention: AttentionConfig = SDSA1Config()
     """What queries, keys and values make of each other; the CIFAR10-DVS layout has SDSA-1 with `pool`."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_heads(self.dim, self.heads)
-        self.attention.check_steps(self.timesteps)
-        check_pools(self.dim, self.pools, self.img_size)
-        self.stem.check(self.pools, self.img_size)
-
-    @property
-    def stride(self) -> int:
-        """Pixels per token side."""
-        return 2 ** self.pools.count("1")
 
     def build(self) -> "SDTV1":
         return SDTV1(self)
 
     @classmethod
     def from_official(cls, shapes: Mapping[str, torch.Size], args: OfficialArgs) -> Self:
-        in_channels = shapes["patch_embed.proj_conv.weight"][1]
-        hidden, dim = shapes["block.0.mlp.fc1_conv.weight"][:2]
         args.ignore("attn_mode", "get_embed", "TET", "cml")
-        pools = args.take("pooling_stat", "1111")
+        fields = official_fields(shapes, args, event_steps=10)
         # The training script turns the pooling on for CIFAR10-DVS, not for DVS128, which alone has stages 0111.
-        pooling = args.take("dvs_mode", in_channels == 2 and pools != "0111")
+        pooling = args.take("dvs_mode", fields["in_channels"] == 2 and fields["pools"] != "0111")
         learned = args.take("spike_mode", "lif") == "plif" or "head_lif.w" in shapes
-        return cls(
-            img_size=args.image(default=128 if in_channels == 2 else 32 if pools == "0011" else 224),
-            in_channels=in_channels,
-            num_classes=shapes["head.weight"][0],
-            timesteps=args.take("T", 10 if in_channels == 2 else 4),
-            neuron=PLIFConfig(surrogate=Sigmoid(alpha=4.0)) if learned else cls.neuron,
-            dim=dim,
-            depth=count_blocks(shapes, "block"),
-            heads=args.heads(8),
-            mlp_ratio=hidden / dim,
-            pools=pools,
-            attention=_attention(args, bool(pooling)),
-        )
+        neuron = PLIFConfig(surrogate=Sigmoid(alpha=4.0)) if learned else cls.neuron
+        return cls(**fields, neuron=neuron, attention=_attention(args, bool(pooling)))
 
     def official_rules(self) -> Rules:
         return official_rules()
@@ -121,38 +85,11 @@ def _attention(args: OfficialArgs, pool: bool) -> AttentionConfig:
     return SDSA1Config(pool=pool)
 
 
-class SDTV1(SpikingModel):
+class SDTV1(IsotropicModel):
     """Image → MS-SPS → spike-driven blocks → mean over tokens → neuron → linear head, per step."""
 
     def __init__(self, config: SDTV1Config) -> None:
-        super().__init__(config)
-        dim, neuron = config.dim, config.neuron
-        self.stem = config.stem.build(config.in_channels, dim, pools=config.pools, neuron=neuron)
-        self.blocks = nn.Sequential(
-            *(
-                ResidualBlock(
-                    SpikingSelfAttention(
-                        dim,
-                        config.heads,
-                        neuron=neuron,
-                        operator=config.attention,
-                        residual="membrane",
-                        grid=map_size(config.img_size, config.stride),
-                    ),
-                    membrane_mlp(dim, round(dim * config.mlp_ratio), neuron),
-                )
-                for _ in range(config.depth)
-            )
-        )
-        self.head_neuron = neuron.build(channels=dim, axis=-1)
-        self.head = nn.Linear(dim, config.num_classes)
-        self.feature_info = [FeatureInfo(dim, config.stride, "blocks")]
+        stem, blocks = config.build_stem(), config.build_blocks(config.attention, membrane_mlp, residual="membrane")
+        super().__init__(config, stem, blocks, dim=config.dim, stride=config.stride, head_neuron=config.neuron)
         truncated_normal(self.stem)
         truncated_normal(self.blocks)
-
-    def pyramid(self, x: Tensor) -> list[Tensor]:
-        maps = self.stem(x)
-        return [to_maps(self.blocks(to_tokens(maps)), *maps.shape[3:])]
-
-    def classify(self, x: Tensor) -> Tensor:
-        return self.head(self.head_neuron(x.flatten(3).mean(3)))

@@ -5,23 +5,21 @@ from dataclasses import dataclass
 from typing import Literal, Self
 
 import torch
-from torch import Tensor, nn
 
 from spikeformers.core.errors import CheckpointError, ConfigError
-from spikeformers.core.types import FeatureInfo
 from spikeformers.layers.attention.experts import ExpertAttention, ExpertMLP, Routing
 from spikeformers.layers.attention.spiking import Residual
-from spikeformers.layers.checks import check_pools, map_size
+from spikeformers.layers.checks import map_size
 from spikeformers.layers.init import truncated_normal
 from spikeformers.layers.residual import ResidualBlock
 from spikeformers.layers.stem import SpikingPatchSplitting
 from spikeformers.layers.stem_membrane import BinaryTokenizer, MembranePatchSplitting
-from spikeformers.layers.tokens import to_maps, to_tokens
-from spikeformers.models.base import MODELS, ModelConfig, SpikingModel
+from spikeformers.models.base import MODELS
+from spikeformers.models.isotropic import IsotropicModel, PooledConfig
 from spikeformers.models.official import OfficialArgs, count_blocks
 from spikeformers.weights.braincog import node_rules
 from spikeformers.weights.rules import Rule, Rules
-from spikeformers.weights.units import conv_rules, linear_rules
+from spikeformers.weights.units import PERCEPTRON, conv_rules, linear_rules, part_rules, patch_rules
 
 _IMAGENET = {"qkv_bias": False, "depthwise_bias": True}
 _CIFAR = {"img_size": 32, "num_classes": 10, "pools": "0011"}
@@ -46,7 +44,7 @@ _CIFAR = {"img_size": 32, "num_classes": 10, "pools": "0011"}
     source="Zhou et al., 'Spiking Transformer with Experts Mixture', NeurIPS 2024; Fancyssc/STEP cls/models/static",
 )
 @dataclass(frozen=True, kw_only=True)
-class SEMMConfig(ModelConfig):
+class SEMMConfig(PooledConfig):
     """SEMM on Spikformer: SPS stem, blocks of EMSA and EMSP with spikes added to spikes, linear head.
 
     The authors released no code; this is what the CIFAR model of Fancyssc/STEP computes, with each router output at
@@ -71,8 +69,6 @@ class SEMMConfig(ModelConfig):
     """Width of the shared values: dim ("base" in the paper) or expert_dim ("small")."""
     mlp_ratio: float = 4.0
     """Hidden width of the perceptron over dim; half of it gates the other half."""
-    pools: str = "1111"
-    """For each of the four stem units, whether a stride-2 max-pool follows: 1111 ImageNet, 0011 CIFAR."""
     attention_scale: float = 0.125
     """Factor on q·k·v."""
     qkv_bias: bool = True
@@ -86,7 +82,6 @@ class SEMMConfig(ModelConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        check_pools(self.dim, self.pools, self.img_size)
         if self.experts < 1 or self.expert_dim < 1:
             raise ConfigError(f"experts={self.experts} and expert_dim={self.expert_dim} must be at least 1")
         if self.hidden % 2 or self.hidden < 2:
@@ -96,11 +91,6 @@ class SEMMConfig(ModelConfig):
     def hidden(self) -> int:
         """Hidden channels of the perceptron."""
         return round(self.dim * self.mlp_ratio)
-
-    @property
-    def stride(self) -> int:
-        """Pixels per token side."""
-        return 2 ** self.pools.count("1")
 
     def build(self) -> "SEMM":
         return SEMM(self)
@@ -138,63 +128,48 @@ class SEMMConfig(ModelConfig):
             raise CheckpointError(f"no official parameter names of SEMM on the body {self.body!r} are known")
         kind, attention_axes, mlp_axes = ("linear", 0, 0) if self.pools == "0011" else ("conv", 1, 2)
         block, ours = "block.{i}", "blocks.{i}"
+        attention, mixture = f"{block}.attn", f"{ours}.attention"
         rules = [
             Rule("head.{p}", "head.{p}"),
-            *node_rules("patch_embed", f"{block}.attn", f"{block}.mlp", f"{block}.attn.ff_list.{{j}}"),
-            *node_rules(f"{block}.attn.lif_list"),
-            *conv_rules("patch_embed.rpe_conv", "patch_embed.rpe_bn", "stem.position.unit"),
-            *conv_rules(f"{block}.mlp.dw_conv", f"{block}.mlp.dw_bn", f"{ours}.mlp.gate.unit"),
-        ]
-        for index, number in enumerate(("", "1", "2", "3")):
-            unit = f"stem.units.{index}.unit"
-            rules += conv_rules(f"patch_embed.proj_conv{number}", f"patch_embed.proj_bn{number}", unit)
-        for part in ("k", "v"):
-            name = f"{block}.attn.{part}"
-            if self.norm:
-                unit = f"{ours}.attention.{part}.unit"
-                rules += linear_rules(f"{name}_{kind}", f"{name}_bn", unit, attention_axes)
-            else:
-                linear = f"{ours}.attention.{part}.linear.{{p}}"
-                rules += [Rule(f"{name}_{kind}.{{p}}", linear, attention_axes), Rule(f"{name}_bn.{{p}}", None)]
-        for linear, norm, unit, axes in (
-            (f"attn.proj_{kind}", "attn.proj_bn", "attention.proj", attention_axes),
-            ("attn.router1", "attn.router2", "attention.router", attention_axes),
-            (
-                f"attn.ff_list.{{j}}.unit_{kind}",
-                "attn.ff_list.{j}.unit_bn",
-                "attention.experts.{j}",
-                attention_axes,
+            *node_rules("patch_embed", attention, f"{block}.mlp", f"{attention}.ff_list.{{j}}"),
+            *node_rules(f"{attention}.lif_list"),
+            *patch_rules([f"units.{i}.unit" for i in range(4)], "position.unit"),
+            *linear_rules(f"{attention}.router1", f"{attention}.router2", f"{mixture}.router.unit", attention_axes),
+            *part_rules(
+                f"{attention}.ff_list.{{j}}",
+                f"{mixture}.experts.{{j}}",
+                {"unit": "unit"},
+                kind=kind,
+                trailing=attention_axes,
             ),
-            (f"mlp.fc1_{kind}", "mlp.fc1_bn", "mlp.fc1", mlp_axes),
-            (f"mlp.fc2_{kind}", "mlp.fc2_bn", "mlp.fc2", mlp_axes),
-        ):
-            rules += linear_rules(f"{block}.{linear}", f"{block}.{norm}", f"{ours}.{unit}.unit", axes)
+            *conv_rules(f"{block}.mlp.dw_conv", f"{block}.mlp.dw_bn", f"{ours}.mlp.gate.unit"),
+            *part_rules(f"{block}.mlp", f"{ours}.mlp", PERCEPTRON, kind=kind, trailing=mlp_axes),
+        ]
+        normed = ("k", "v", "proj") if self.norm else ("proj",)
+        rules += part_rules(attention, mixture, {p: f"{p}.unit" for p in normed}, kind=kind, trailing=attention_axes)
+        for part in "" if self.norm else "kv":
+            linear = Rule(f"{attention}.{part}_{kind}.{{p}}", f"{mixture}.{part}.linear.{{p}}", attention_axes)
+            rules += [linear, Rule(f"{attention}.{part}_bn.{{p}}", None)]
         return Rules(rules)
 
 
 _STEMS = {"spikformer": SpikingPatchSplitting, "spikingformer": BinaryTokenizer, "sdt": MembranePatchSplitting}
 
 
-class SEMM(SpikingModel):
+class SEMM(IsotropicModel):
     """Image → stem → blocks of expert mixtures → mean over tokens → [neuron] → linear head, per step."""
 
     def __init__(self, config: SEMMConfig) -> None:
-        super().__init__(config)
         dim, neuron = config.dim, config.neuron
-        pools = tuple(digit == "1" for digit in config.pools)
-        self.stem = _STEMS[config.body](config.in_channels, dim, pools=pools, neuron=neuron)
-        self.blocks = nn.Sequential(*(_block(config) for _ in range(config.depth)))
-        self.head_neuron = neuron.build(channels=dim, axis=-1) if config.body == "sdt" else nn.Identity()
-        self.head = nn.Linear(dim, config.num_classes)
-        self.feature_info = [FeatureInfo(dim, config.stride, "blocks")]
+        super().__init__(
+            config,
+            _STEMS[config.body](config.in_channels, dim, pools=config.pooling, neuron=neuron),
+            (_block(config) for _ in range(config.depth)),
+            dim=dim,
+            stride=config.stride,
+            head_neuron=neuron if config.body == "sdt" else None,
+        )
         truncated_normal(self.head)
-
-    def pyramid(self, x: Tensor) -> list[Tensor]:
-        maps = self.stem(x)
-        return [to_maps(self.blocks(to_tokens(maps)), *maps.shape[3:])]
-
-    def classify(self, x: Tensor) -> Tensor:
-        return self.head(self.head_neuron(x.flatten(3).mean(3)))
 
 
 def _block(config: SEMMConfig) -> ResidualBlock:

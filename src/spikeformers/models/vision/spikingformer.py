@@ -2,24 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Self
 
 import torch
-from torch import Tensor, nn
 
-from spikeformers.core.types import FeatureInfo
-from spikeformers.layers.attention.spiking import SpikingSelfAttention
-from spikeformers.layers.checks import check_heads, check_pools, map_size
+from spikeformers.layers.init import truncated_normal
 from spikeformers.layers.mlp import SpikingMLP
-from spikeformers.layers.residual import ResidualBlock
 from spikeformers.layers.stems import BinaryConfig, StemConfig
-from spikeformers.layers.tokens import to_maps, to_tokens
-from spikeformers.models.base import MODELS, AttentiveConfig, SpikingModel
+from spikeformers.models.base import MODELS, AttentiveConfig
+from spikeformers.models.isotropic import IsotropicConfig, IsotropicModel
 from spikeformers.models.official import OfficialArgs, count_blocks
 from spikeformers.neurons.lif import LIFConfig
 from spikeformers.neurons.surrogate import Sigmoid
 from spikeformers.weights.rules import Rule, Rules
-from spikeformers.weights.units import conv_rules, linear_rules
+from spikeformers.weights.units import attention_parts, conv_rules, part_rules
 
 _CIFAR = {"img_size": 32, "num_classes": 10, "pools": "0011"}
 _EVENT_NEURON = LIFConfig(tau=1.5, surrogate=Sigmoid(alpha=4.0))
@@ -42,36 +39,14 @@ _EVENTS = {"img_size": 128, "in_channels": 2, "num_classes": 10, "timesteps": 16
     "zhouchenlin2096/Spikingformer",
 )
 @dataclass(frozen=True, kw_only=True)
-class SpikingformerConfig(AttentiveConfig):
+class SpikingformerConfig(AttentiveConfig, IsotropicConfig):
     """Spikingformer: binary tokenizer, blocks of SSA and MLP on membrane residuals, linear head on the mean membrane.
 
     The released event models use a LIF with tau 1.5. For 8-768 the released files disagree on the heads (8 or 12).
     """
 
-    dim: int = 512
-    """Embedding width; divisible by 8 and by heads."""
-    depth: int = 8
-    """Number of blocks."""
-    heads: int = 8
-    """Attention heads."""
-    mlp_ratio: float = 4.0
-    """Hidden width of the MLP over dim."""
-    pools: str = "1111"
-    """For each of the four spiking stem units, whether it max-pools by 2: 1111 ImageNet and events, 0011 CIFAR."""
     stem: StemConfig = BinaryConfig()
     """From images to tokens."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        check_heads(self.dim, self.heads)
-        self.attention.check_steps(self.timesteps)
-        check_pools(self.dim, self.pools, self.img_size)
-        self.stem.check(self.pools, self.img_size)
-
-    @property
-    def stride(self) -> int:
-        """Pixels per token side."""
-        return 2 ** self.pools.count("1")
 
     def build(self) -> "Spikingformer":
         return Spikingformer(self)
@@ -100,47 +75,17 @@ class SpikingformerConfig(AttentiveConfig):
         for number, ours in enumerate(["first", *(f"units.{n}.unit" for n in range(4))]):
             official = f"block{number}" if self.pools == "0011" else f"proj{number or ''}"
             rules += conv_rules(f"patch_embed.{official}_conv", f"patch_embed.{official}_bn", f"stem.{ours}")
-        for part in ("q", "k", "v", "proj"):
-            ours = "proj" if part == "proj" else f"{part}.unit"
-            official = f"block.{{i}}.attn.{part}"
-            rules += linear_rules(f"{official}_conv", f"{official}_bn", f"blocks.{{i}}.attention.{ours}", 1)
-        for part, ours in (("mlp1", "fc1"), ("mlp2", "fc2")):
-            official = f"block.{{i}}.mlp.{part}"
-            rules += linear_rules(f"{official}_conv", f"{official}_bn", f"blocks.{{i}}.mlp.{ours}.unit", 2)
+        block, ours = "block.{i}", "blocks.{i}"
+        rules += part_rules(f"{block}.attn", f"{ours}.attention", attention_parts(neuron=False), trailing=1)
+        rules += part_rules(f"{block}.mlp", f"{ours}.mlp", {"mlp1": "fc1.unit", "mlp2": "fc2.unit"}, trailing=2)
         return Rules(rules)
 
 
-class Spikingformer(SpikingModel):
+class Spikingformer(IsotropicModel):
     """Image → binary tokenizer → membrane blocks → mean over tokens → linear head, per step."""
 
     def __init__(self, config: SpikingformerConfig) -> None:
-        super().__init__(config)
-        dim, neuron = config.dim, config.neuron
-        self.stem = config.stem.build(config.in_channels, dim, pools=config.pools, neuron=neuron)
-        self.blocks = nn.Sequential(
-            *(
-                ResidualBlock(
-                    SpikingSelfAttention(
-                        dim,
-                        config.heads,
-                        neuron=neuron,
-                        operator=config.attention,
-                        residual="membrane",
-                        grid=map_size(config.img_size, config.stride),
-                    ),
-                    SpikingMLP(dim, round(dim * config.mlp_ratio), neuron=neuron, residual="membrane"),
-                )
-                for _ in range(config.depth)
-            )
-        )
-        self.head = nn.Linear(dim, config.num_classes)
-        self.feature_info = [FeatureInfo(dim, config.stride, "blocks")]
-        nn.init.trunc_normal_(self.head.weight, std=0.02)
-        nn.init.zeros_(self.head.bias)
-
-    def pyramid(self, x: Tensor) -> list[Tensor]:
-        maps = self.stem(x)
-        return [to_maps(self.blocks(to_tokens(maps)), *maps.shape[3:])]
-
-    def classify(self, x: Tensor) -> Tensor:
-        return self.head(x.flatten(3).mean(3))
+        mlp = partial(SpikingMLP, residual="membrane")
+        blocks = config.build_blocks(config.attention, mlp, residual="membrane")
+        super().__init__(config, config.build_stem(), blocks, dim=config.dim, stride=config.stride)
+        truncated_normal(self.head)

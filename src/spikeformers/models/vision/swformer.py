@@ -10,17 +10,18 @@ from torch import Tensor, nn
 from spikeformers.core.errors import CheckpointError, ConfigError
 from spikeformers.core.types import FeatureInfo
 from spikeformers.layers.attention.wavelet import FrequencyAwareTokenMixer, Order
-from spikeformers.layers.checks import check_stride, map_size
+from spikeformers.layers.checks import map_size
 from spikeformers.layers.conv_mlp import ConvMLP
 from spikeformers.layers.residual import ResidualBlock
 from spikeformers.layers.stem_membrane import MembranePatchSplitting
-from spikeformers.models.base import MODELS, ModelConfig, SpikingModel
+from spikeformers.models.base import MODELS, SpikingModel
+from spikeformers.models.isotropic import PooledConfig
 from spikeformers.models.official import OfficialArgs, count_blocks
 from spikeformers.neurons import NeuronConfig
 from spikeformers.neurons.surrogate import Sigmoid
 from spikeformers.neurons.ternary import TernaryConfig
 from spikeformers.weights.rules import Rule, Rules
-from spikeformers.weights.units import conv_rules
+from spikeformers.weights.units import conv_rules, patch_rules
 
 _CIFAR = {"img_size": 32, "num_classes": 10, "pools": "0011", "head_neuron": False, "blocks": 4}
 _EVENTS = {
@@ -48,7 +49,7 @@ _NEG_IF = TernaryConfig(decay=1.0, v_negative=0.5, margin=1e-3, detach_reset=Fal
     source="Fang et al., 'Spiking Wavelet Transformer', ECCV 2024, arXiv:2403.11138; bic-L/Spiking-Wavelet-Transformer",
 )
 @dataclass(frozen=True, kw_only=True)
-class SWformerConfig(ModelConfig):
+class SWformerConfig(PooledConfig):
     """SWformer: membrane stem, blocks of wavelet mixing (FATM) and MLP with currents added, linear head on the mean over pixels."""
 
     img_size: int | tuple[int, int] = 256
@@ -61,8 +62,6 @@ class SWformerConfig(ModelConfig):
     """Hidden width of the MLP over dim."""
     blocks: int = 2
     """Blocks of channels that the wavelet coefficients are mixed in."""
-    pools: str = "1111"
-    """For each of the four stem units, whether a stride-2 max-pool follows: 1111 ImageNet and events, 0011 CIFAR."""
     order: Order = "parallel"
     """Whether the mixer's convolutions stand beside the wavelet branch or behind it (events)."""
     head_neuron: bool = True
@@ -72,11 +71,8 @@ class SWformerConfig(ModelConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.dim % 8 or self.blocks < 1 or self.dim % self.blocks:
-            raise ConfigError(f"dim={self.dim} must be divisible by 8 (stem) and by blocks={self.blocks}")
-        if len(self.pools) != 4 or set(self.pools) - {"0", "1"}:
-            raise ConfigError(f"pools={self.pools!r} must be four digits 0 or 1, such as '0011'")
-        check_stride(self.img_size, self.stride)
+        if self.blocks < 1 or self.dim % self.blocks:
+            raise ConfigError(f"blocks={self.blocks} must divide dim={self.dim}")
         for side in map_size(self.img_size, self.stride):
             if side & (side - 1):
                 below = self.stride << (side.bit_length() - 1)
@@ -84,11 +80,6 @@ class SWformerConfig(ModelConfig):
                     f"img_size={self.img_size} gives maps of side {side}, but the Haar transform needs a power of two; "
                     f"nearest valid: {below}, {2 * below}"
                 )
-
-    @property
-    def stride(self) -> int:
-        """Pixels per token side."""
-        return 2 ** self.pools.count("1")
 
     def build(self) -> "SWformer":
         return SWformer(self)
@@ -127,15 +118,10 @@ class SWformerConfig(ModelConfig):
 
     def official_rules(self) -> Rules:
         mixer, mixing = ("attn", "haar") if self.head_neuron else ("mixer", "haar_multiply")
-        rules = [Rule("head.{p}", "head.{p}")]
-        for part, ours in (
-            ("proj_{}", "units.0.unit"),
-            ("proj_{}1", "units.1.unit"),
-            ("proj_{}2", "units.2.unit"),
-            ("proj_{}3", "last"),
-            ("rpe_{}", "position.unit"),
-        ):
-            rules += conv_rules(*(f"patch_embed.{part.format(kind)}" for kind in ("conv", "bn")), f"stem.{ours}")
+        rules = [
+            Rule("head.{p}", "head.{p}"),
+            *patch_rules([*(f"units.{i}.unit" for i in range(3)), "last"], "position.unit"),
+        ]
         rules.append(Rule(f"block.{{i}}.{mixer}.haar_weight", "blocks.{i}.attention.weight"))
         for official, ours in (
             ("haar_forward_bn", "forward_norm"),
@@ -159,8 +145,7 @@ class SWformer(SpikingModel):
     def __init__(self, config: SWformerConfig) -> None:
         super().__init__(config)
         dim, neuron = config.dim, config.neuron
-        pools = tuple(digit == "1" for digit in config.pools)
-        self.stem = MembranePatchSplitting(config.in_channels, dim, pools=pools, neuron=neuron)
+        self.stem = MembranePatchSplitting(config.in_channels, dim, pools=config.pooling, neuron=neuron)
         self.blocks = nn.Sequential(
             *(
                 ResidualBlock(
