@@ -110,8 +110,8 @@ NETWORKS = {
         8,
         32,
         {
-            "spikeformers": Case(ours("spiking_vgg_11")),
-            "spikeformers, packed spikes": Case(ours("spiking_vgg_11"), packed=True),
+            "spikeformers": Case(ours("spiking_vgg_11_cifar10")),
+            "spikeformers, packed spikes": Case(ours("spiking_vgg_11_cifar10"), packed=True),
         },
     ),
 }

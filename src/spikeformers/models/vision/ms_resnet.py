@@ -13,13 +13,16 @@ from spikeformers.layers.resnet import check_resnet, resnet_stages
 from spikeformers.layers.time import over_time
 from spikeformers.models.base import MODELS, ModelConfig, SpikingModel
 from spikeformers.models.official import OfficialArgs, count_blocks
+from spikeformers.models.vision.resnet_weights import STEM_AND_HEAD, resnet_rules
 from spikeformers.neurons import NeuronConfig
 from spikeformers.neurons.lif import LIFConfig
 from spikeformers.neurons.surrogate import Rectangle
 from spikeformers.weights.rules import Rule, Rules
-from spikeformers.weights.units import conv_rules
+from spikeformers.weights.units import conv_rules, count_numbered
 
 Stem = Literal["large", "deep", "plain"]
+_STAGES = ("conv2_x", "conv3_x", "conv4_x", "conv5_x")
+"""Official names of the stages."""
 
 
 @MODELS.register(
@@ -38,7 +41,7 @@ Stem = Literal["large", "deep", "plain"]
         "ms_resnet_104": {"depths": (3, 8, 32, 8), "stem": "deep", "pooled_shortcut": True},
     },
     source="Hu et al., 'Advancing Spiking Neural Networks toward Deep Residual Learning', TNNLS 2024, arXiv:2112.08954; "
-    "Ariande1/MS-ResNet",
+    "Ariande1/MS-ResNet; names of fangwei123456/spikingjelly too",
 )
 @dataclass(frozen=True, kw_only=True)
 class MSResNetConfig(ModelConfig):
@@ -69,16 +72,18 @@ class MSResNetConfig(ModelConfig):
 
     @classmethod
     def from_official(cls, shapes: Mapping[str, torch.Size], args: OfficialArgs) -> Self:
-        first = shapes["conv1.0.weight"]
+        spikingjelly = "stem.0.weight" in shapes
+        first = shapes["stem.0.weight" if spikingjelly else "conv1.0.weight"]
         deep = "conv1.3.bn.weight" in shapes
-        args.ignore("block", "num_block")
+        stages = [f"layer{n + 1}" for n in range(count_numbered(shapes, "layer"))] if spikingjelly else _STAGES
+        args.ignore("block", "num_block", "layers", "base_channels", "stage_channels")
         return cls(
             img_size=args.image(default=224),
             in_channels=first[1],
-            num_classes=shapes["fc.weight"][0],
-            timesteps=args.take("time_window", 6),
+            num_classes=shapes["head.weight" if spikingjelly else "fc.weight"][0],
+            timesteps=args.take("time_window", 6, "T"),
             dim=first[0],
-            depths=tuple(count_blocks(shapes, f"conv{stage}_x") for stage in range(2, 6)),
+            depths=tuple(count_blocks(shapes, stage) for stage in stages),
             stem="deep" if deep else "large",
             pooled_shortcut=deep,
         )
@@ -96,6 +101,8 @@ class MSResNetConfig(ModelConfig):
             rules += conv_rules(f"{name}.4", f"{name}.5.bn", f"{ours}.branch.1.unit")
             name, start = f"{official}.shortcut", 1 if self.pooled_shortcut else 0
             rules += conv_rules(f"{name}.{start}", f"{name}.{start + 1}.bn", f"{ours}.shortcut")
+        if self.stem == "large" and not self.pooled_shortcut:
+            rules += resnet_rules(STEM_AND_HEAD, len(self.depths), units=("branch.0.unit", "branch.1.unit"))
         return Rules(rules)
 
 

@@ -1,18 +1,29 @@
 """SEW-ResNet: residual blocks that join spikes with spikes, a yardstick."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Self
 
+import torch
 from torch import Tensor, nn
 
 from spikeformers.core.types import FeatureInfo
 from spikeformers.layers.conv import ConvNormNeuron
 from spikeformers.layers.resnet import EXPANSION, ResNetStem, Stem, check_resnet, plain_branch, resnet_stages
 from spikeformers.models.base import MODELS, ModelConfig, SpikingModel
+from spikeformers.models.official import OfficialArgs
+from spikeformers.models.vision.resnet_weights import (
+    SPIKING_CONTAINERS,
+    TORCHVISION,
+    branch_units,
+    resnet_rules,
+    resnet_sizes,
+)
 from spikeformers.neurons import NeuronConfig
 from spikeformers.neurons.if_ import IFConfig
+from spikeformers.weights.rules import Rules
 
-Join = Literal["add", "and", "iand"]
+Join = Literal["add", "and", "iand", "iand_swapped"]
 
 
 @MODELS.register(
@@ -26,7 +37,7 @@ Join = Literal["add", "and", "iand"]
         "sew_resnet_152": {"depths": (3, 8, 36, 3), "bottleneck": True},
     },
     source="Fang et al., 'Deep Residual Learning in Spiking Neural Networks', NeurIPS 2021, arXiv:2102.04159; "
-    "fangwei123456/Spike-Element-Wise-ResNet",
+    "fangwei123456/Spike-Element-Wise-ResNet and fangwei123456/spikingjelly",
 )
 @dataclass(frozen=True, kw_only=True)
 class SEWResNetConfig(ModelConfig):
@@ -43,7 +54,10 @@ class SEWResNetConfig(ModelConfig):
     stem: Stem = "pooled"
     """pooled: 7×7 convolution of stride 2 and a max-pool (ImageNet); plain: 3×3 convolution of stride 1."""
     join: Join = "add"
-    """How branch a and shortcut s become one: add a + s, and a·s, iand (1 - a)·s."""
+    """How branch a and shortcut s become one: add a + s, and a·s, iand (1 - a)·s, iand_swapped a·(1 - s).
+
+    The last is what SpikingJelly's bottlenecks compute under the name IAND; neither the paper nor its own code does.
+    """
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -51,6 +65,26 @@ class SEWResNetConfig(ModelConfig):
 
     def build(self) -> "SEWResNet":
         return SEWResNet(self)
+
+    @classmethod
+    def from_official(cls, shapes: Mapping[str, torch.Size], args: OfficialArgs) -> Self:
+        join = args.take("connect_f", "ADD", "cnf").lower()
+        sizes = resnet_sizes(shapes, args)
+        if join == "iand" and sizes["bottleneck"] and "layer1.0.conv3.weight" in shapes and args.parity:
+            join = "iand_swapped"
+        return cls(img_size=args.image(default=224), timesteps=args.take("T", 4), join=join, **sizes)
+
+    def official_rules(self) -> Rules:
+        rules = []
+        for names in (TORCHVISION, SPIKING_CONTAINERS):
+            rules += resnet_rules(
+                names,
+                len(self.depths),
+                stem="stem.conv.unit",
+                units=branch_units(self.bottleneck),
+                shortcut="shortcut.unit",
+            )
+        return Rules(rules)
 
 
 class Block(nn.Module):
@@ -70,6 +104,8 @@ class Block(nn.Module):
         a, s = self.neuron(self.branch(x)), self.shortcut(x)
         if self.join == "add":
             return a + s
+        if self.join == "iand_swapped":
+            return a * (1.0 - s)
         return a * s if self.join == "and" else (1.0 - a) * s
 
 

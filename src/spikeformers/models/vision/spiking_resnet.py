@@ -1,15 +1,21 @@
 """Spiking ResNet: the residual network with neurons for activations, a yardstick."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Self
 
+import torch
 from torch import Tensor, nn
 
 from spikeformers.core.types import FeatureInfo
 from spikeformers.layers.conv import ConvNorm
 from spikeformers.layers.resnet import EXPANSION, ResNetStem, Stem, check_resnet, plain_branch, resnet_stages
 from spikeformers.models.base import MODELS, ModelConfig, SpikingModel
+from spikeformers.models.official import OfficialArgs
+from spikeformers.models.vision.resnet_weights import CONTAINERS, TORCHVISION, branch_units, resnet_rules, resnet_sizes
 from spikeformers.neurons import NeuronConfig
 from spikeformers.neurons.if_ import IFConfig
+from spikeformers.weights.rules import Rules
 
 
 @MODELS.register(
@@ -22,7 +28,8 @@ from spikeformers.neurons.if_ import IFConfig
         "spiking_resnet_101": {"depths": (3, 4, 23, 3), "bottleneck": True},
         "spiking_resnet_152": {"depths": (3, 8, 36, 3), "bottleneck": True},
     },
-    source="The baseline of Fang et al., 'Deep Residual Learning in Spiking Neural Networks', NeurIPS 2021, arXiv:2102.04159",
+    source="The baseline of Fang et al., 'Deep Residual Learning in Spiking Neural Networks', NeurIPS 2021, arXiv:2102.04159; "
+    "fangwei123456/Spike-Element-Wise-ResNet and fangwei123456/spikingjelly",
 )
 @dataclass(frozen=True, kw_only=True)
 class SpikingResNetConfig(ModelConfig):
@@ -45,6 +52,17 @@ class SpikingResNetConfig(ModelConfig):
 
     def build(self) -> "SpikingResNet":
         return SpikingResNet(self)
+
+    @classmethod
+    def from_official(cls, shapes: Mapping[str, torch.Size], args: OfficialArgs) -> Self:
+        return cls(img_size=args.image(default=224), timesteps=args.take("T", 4), **resnet_sizes(shapes, args))
+
+    def official_rules(self) -> Rules:
+        rules = []
+        for names in (TORCHVISION, CONTAINERS):
+            units = branch_units(self.bottleneck)
+            rules += resnet_rules(names, len(self.depths), stem="stem.conv.unit", units=units)
+        return Rules(rules)
 
 
 class Block(nn.Module):
