@@ -59,12 +59,25 @@ def fields_table(cls: type[Config]) -> str:
     return "\n".join(rows) if len(rows) > 2 else "No fields."
 
 
-def component(entry: Entry[Config], more: Callable[[type[Config]], str] | None = None) -> str:
-    """One family: what it is, its equation, its fields, its source, and what `more` has to say of it."""
+def variants_table(variants: list[Entry[Config]]) -> str:
+    """In what each variant of a family differs from its defaults; nothing where there is none."""
+    if not variants:
+        return ""
+    changes = [", ".join(f"`{name}` {shown(value)}" for name, value in entry.changes.items()) for entry in variants]
+    rows = [
+        f"| `{e.name}` | {change or 'nothing: another name'} |" for e, change in zip(variants, changes, strict=True)
+    ]
+    return "\n".join(["", "| variant | differs in |", "|---|---|", *rows, ""])
+
+
+def component(
+    entry: Entry[Config], variants: list[Entry[Config]], more: Callable[[type[Config]], str] | None = None
+) -> str:
+    """One family: what it is, its equation, its fields and variants, its source, and what `more` has to say of it."""
     doc = (inspect.getdoc(entry.cls) or "").strip()
     source = f"\n\nSource: {entry.source}." if entry.source else ""
     told = f"\n\n{more(entry.cls)}" if more else ""
-    return f"## `{entry.name}`\n\n{doc}{source}{told}\n\n{fields_table(entry.cls)}\n"
+    return f"## `{entry.name}`\n\n{doc}{source}{told}\n\n{fields_table(entry.cls)}\n{variants_table(variants)}"
 
 
 def components(
@@ -72,7 +85,9 @@ def components(
 ) -> str:
     """A page with a section for every family of a registry."""
     families = [entry for entry in registry if entry.name == entry.family]
-    return f"{NOTE}# {title}\n\n{intro}\n\n" + "\n".join(component(entry, more) for entry in families)
+    variants = {f.name: [entry for entry in registry if entry.family == f.name != entry.name] for f in families}
+    sections = (component(entry, variants[entry.name], more) for entry in families)
+    return f"{NOTE}# {title}\n\n{intro}\n\n" + "\n".join(sections)
 
 
 LONGEST_STEP = 48

@@ -48,3 +48,14 @@ def test_a_pattern_selects_and_a_word_matches_anywhere(command: Command) -> None
     assert "spikformer_8_768" not in names
     assert "spikformer_4_384" in [r["name"] for r in json.loads(command("list", "models", "4_384", "--json").out)]
     assert json.loads(command("list", "models", "no*such", "--json").out) == []
+
+
+def test_piped_neurons_have_equation_source_and_what_a_variant_changes(command: Command) -> None:
+    header, *lines = command("list", "neurons").out.splitlines()
+    assert [c for c in ("name", "changes", "summary", "equation", "source") if c in header.split()] == header.split()
+    rows = {line.split()[0]: line for line in lines}
+    assert "yₜ=Θ(hₜ-vₜₕ)" in rows["lif"]
+    assert "decay=0.25, v_threshold=0.5" in rows["ms_lif"]
+    assert "ICCV 2021" in rows["plif"]
+    weighted = json.loads(command("list", "encoders", "weighted_phase", "--json").out)
+    assert weighted[0]["changes"] == {"weighted": True}

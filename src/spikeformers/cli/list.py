@@ -58,12 +58,11 @@ def run(args: list[str]) -> int:
     elif sys.stdout.isatty():
         _print_families(rows)
     else:
-        from spikeformers.cli.mathtext import plain
+        from spikeformers.cli.mathtext import plain, unicode
 
-        columns = [
-            c for c in ("name", *_SHORT, "summary", "source") if any(row.get(c) not in (None, "") for row in rows)
-        ]
-        print_table(columns, [[plain(_text(row.get(c))) for c in columns] for row in rows], right=("params",))
+        columns = [c for c in ("name", *_SHORT, "summary", "equation", "source") if any(row.get(c) for row in rows)]
+        shown = [[(unicode if c == "equation" else plain)(_text(row.get(c))) for c in columns] for row in rows]
+        print_table(columns, shown, right=("params",))
     return 0
 
 
@@ -101,13 +100,15 @@ def _summary(docstring: str) -> str:
 
 
 def _equation(docstring: str) -> str:
-    r"""The displayed equation of a docstring, else the first one in its text, in LaTeX."""
-    found = re.search(r"\$\$(.+?)\$\$", docstring, re.DOTALL) or re.search(r"\$(.+?)\$", docstring, re.DOTALL)
-    return " ".join(found.group(1).split()) if found else ""
+    r"""The displayed equations of a docstring, else the first one in its text, in LaTeX."""
+    found = re.findall(r"\$\$(.+?)\$\$", docstring, re.DOTALL) or re.findall(r"\$(.+?)\$", docstring, re.DOTALL)[:1]
+    return r"\qquad ".join(" ".join(part.split()) for part in found)
 
 
 def _with_equation(entry: Any) -> dict[str, Any]:
-    return {"equation": _equation(entry.cls.__doc__ or "")}
+    """The equation, and in what a variant differs from its family."""
+    changes = {name: getattr(value, "family", value) for name, value in entry.changes.items()}
+    return {"changes": changes, "equation": _equation(entry.cls.__doc__ or "")}
 
 
 def _of_model(entry: Any) -> dict[str, Any]:
@@ -142,13 +143,17 @@ _MORE: dict[str, Callable[[Any], dict[str, Any]]] = {
     "models": _of_model,
     "neurons": _with_equation,
     "surrogates": _with_equation,
+    "encoders": _with_equation,
     "datasets": _of_dataset,
     "recipes": _of_recipe,
 }
-_SHORT = ("params", "img_size", "classes", "shape", "model", "data")
+_SHORT = ("params", "img_size", "classes", "shape", "model", "data", "changes")
+_BARE = {"params": "{:>11} params", "changes": "{}"}
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name}={part}" for name, part in value.items())
     if isinstance(value, list):
         return "×".join(map(str, value))
     return "" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
@@ -176,10 +181,10 @@ def _print_families(rows: list[dict[str, Any]]) -> None:
 
 
 def _variant_lines(members: list[dict[str, Any]]) -> Iterator[str]:
-    facts = [[(key, _text(row.get(key))) for key in _SHORT if row.get(key) not in (None, "")] for row in members]
+    facts = [[(key, _text(row[key])) for key in _SHORT if row.get(key)] for row in members]
     if not any(facts) and len(members) == 1:
         return
     wide = max(len(row["name"]) for row in members)
     for row, pairs in sorted(zip(members, facts, strict=True), key=lambda pair: pair[0]["name"]):
-        shown = "  ".join(f"{value:>11} params" if key == "params" else f"{key} {value}" for key, value in pairs)
+        shown = "  ".join(_BARE.get(key, f"{key} {{}}").format(value) for key, value in pairs)
         yield f"{row['name']:<{wide}}  {shown}".rstrip()

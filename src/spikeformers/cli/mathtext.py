@@ -18,6 +18,7 @@ _ACCENTS = {"bar": "\u0304", "hat": "\u0302", "tilde": "\u0303", "dot": "\u0307"
 _JOINT = "\x03"
 """Stands between a command and what follows it until the end, so that the two do not run together."""
 _PART = r"\s*(\{(?:[^{}]|\{[^{}]*\})*\}|\\[a-zA-Z]+|\S)"
+_ROOT = re.compile(r"\\sqrt(\[3\])?" + _PART)
 _FRACTION = re.compile(r"\\[td]?frac" + _PART + _PART)
 _FACTOR = re.compile(r"\s*(?:\w|\\(?!Big|big|right|text|q|rfloor|in|le|ge))")
 
@@ -31,7 +32,8 @@ def unicode(latex: str) -> str:
     r"""One equation: `h_t=v_{t-1}+\frac{x_t}{\tau}` → `hₜ=vₜ₋₁+xₜ/τ`."""
     text = latex.replace(r"\{", "\x01").replace(r"\}", "\x02")
     text = re.sub(r"\\begin\{cases\}(.*?)\\end\{cases\}", _cases, text, flags=re.DOTALL)
-    for _ in range(4):  # fractions nest
+    for _ in range(4):  # fractions and roots nest
+        text = _ROOT.sub(lambda found: _JOINT + ("∛" if found.group(1) else "√") + _whole(found.group(2)), text)
         text = _FRACTION.sub(_fraction, text)
     text = re.sub(r"\\(bar|hat|tilde|dot)(?![a-zA-Z])\s*(?:\{(\w)\}|(\w))", _accented, text)
     text = re.sub(
@@ -72,10 +74,15 @@ def _cases(found: re.Match[str]) -> str:
     return "\x01" + re.sub(r"if\s+\\text\{else\s*\}", "else", "; ".join(row.strip() for row in rows)) + "\x02"
 
 
+def _whole(part: str) -> str:
+    """A part of a fraction or under a root, in parentheses where it is more than one thing."""
+    bare = part[1:-1] if part.startswith("{") else part
+    return bare if re.fullmatch(r"\\?[\w{}]+", bare) else f"({bare})"
+
+
 def _fraction(found: re.Match[str]) -> str:
     """A slash, with parentheses where a part is more than one thing, and room before a factor that follows."""
-    bare = [part[1:-1] if part.startswith("{") else part for part in found.groups()]
-    above, below = (part if re.fullmatch(r"\\?[\w{}]+", part) else f"({part})" for part in bare)
+    above, below = map(_whole, found.groups())
     room = f"{_JOINT} " if _FACTOR.match(found.string, found.end()) else ""
     return f"{_JOINT}{above}/{below}{room}"
 
