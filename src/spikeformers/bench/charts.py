@@ -3,7 +3,10 @@
 Every drawing carries a role and a label, so that a screen reader says what a reader sees.
 """
 
+import base64
 import math
+import struct
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
@@ -216,6 +219,21 @@ def picture(image: Sequence, *, title: str) -> str:
         f'<svg class="picture" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}" '
         f'shape-rendering="crispEdges">{"".join(cells)}</svg>'
     )
+
+
+def bitmap(image: Sequence, *, title: str) -> str:
+    """An image of bytes [C, H, W] with one or three channels, as a picture file inside the page."""
+    height, width, channels = len(image[0]), len(image[0][0]), len(image)
+    lines = b"".join(
+        b"\0" + bytes(image[c][y][x] for x in range(width) for c in range(channels)) for y in range(height)
+    )
+    header = struct.pack(">IIBBBBB", width, height, 8, 2 if channels == 3 else 0, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(lines, 9)), (b"IEND", b""))
+    data = b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in chunks
+    )
+    encoded = base64.b64encode(data).decode("ascii")
+    return f'<img class="bitmap" alt="{escape(title)}" src="data:image/png;base64,{encoded}">'
 
 
 def heat(confusion: Sequence[Sequence[int]], *, title: str) -> str:

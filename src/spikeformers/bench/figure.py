@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from spikeformers.bench import numbers
+from spikeformers.bench import goals, numbers
 from spikeformers.bench.record import RunError, RunRecord, read_run
 
 _SPIKING, _TWIN, _TRAIN, _INK, _SOFT, _GROUND = "#0072b2", "#d55e00", "#8a929c", "#1c2127", "#5b6470", "#f3f1ed"
@@ -61,9 +61,9 @@ def _draw(record: RunRecord) -> Any:
 
     figure = Figure(figsize=(11, 3.7))
     FigureCanvasAgg(figure)
-    results = record.results
+    results, goal = record.results, goals.goal_of(record.results)
     figure.suptitle(
-        f"{record.config.get('name', record.folder.name)}: {numbers.percent(results['test/accuracy'])} test accuracy, "
+        f"{record.config.get('name', record.folder.name)}: {numbers.percent(results[f'test/{goal}'])} test {goals.title(goal)}, "
         f"{numbers.energy(results['energy/snn_mj'])} per sample, "
         f"{numbers.ratio(results['energy/snn_mj'], results['energy/ann_mj'])} its ANN twin",
         x=0.012,
@@ -73,7 +73,7 @@ def _draw(record: RunRecord) -> Any:
         fontweight="bold",
     )
     _curves(figure, record)
-    _raster(figure, record.analysis["raster"], record.analysis["classes"])
+    _raster(figure, record.analysis["raster"], record.analysis.get("classes"))
     _energy(figure, record.energy)
     return figure
 
@@ -83,15 +83,16 @@ def _title(figure: Any, x: float, text: str) -> None:
 
 
 def _curves(figure: Any, record: RunRecord) -> None:
+    goal = goals.goal_of(record.results)
     axes = figure.add_axes((0.05, _BOTTOM, 0.2, _HEIGHT))
     _title(figure, 0.05, "Learning")
     for split, color, dashes in (("train", _TRAIN, (4, 2)), ("val", _SPIKING, (None, None))):
-        rows = [row for row in record.metrics if row.get("split") == split and "accuracy" in row]
-        points = {row["epoch"] + 1: 100 * row["accuracy"] for row in rows}
+        rows = [row for row in record.metrics if row.get("split") == split and goal in row]
+        points = {row["epoch"] + 1: 100 * row[goal] for row in rows}
         if points:
             axes.plot(list(points), list(points.values()), color=color, dashes=dashes, lw=1.8, label=split)
     axes.set_xlabel("epoch")
-    axes.set_ylabel("accuracy, %")
+    axes.set_ylabel(f"{goals.title(goal)}, %")
     axes.set_ylim(top=101)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.grid(axis="y", color="#e4e1dc", lw=0.7)
@@ -102,7 +103,7 @@ def _curves(figure: Any, record: RunRecord) -> None:
         )
 
 
-def _raster(figure: Any, shown: dict[str, Any], classes: Sequence[str]) -> None:
+def _raster(figure: Any, shown: dict[str, Any], classes: Sequence[str] | None) -> None:
     every = list(shown["layers"].items())
     count = min(len(every), _STRIPS)
     layers = dict(every[i * (len(every) - 1) // max(1, count - 1)] for i in range(count))
@@ -118,8 +119,9 @@ def _raster(figure: Any, shown: dict[str, Any], classes: Sequence[str]) -> None:
     picture.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     picture.set_axis_off()
     picture.set_anchor("N")
-    said = f"shows {classes[shown['target']]}, read as {classes[shown['prediction']]}"
-    picture.text(0.0, -0.06, said, transform=picture.transAxes, va="top", fontsize=8.5)
+    if classes is not None:
+        said = f"shows {classes[shown['target']]}, read as {classes[shown['prediction']]}"
+        picture.text(0.0, -0.06, said, transform=picture.transAxes, va="top", fontsize=8.5)
     for number, (axes, (path, fired)) in enumerate(zip(strips, layers.items(), strict=True), start=1):
         size = shown["sizes"][path]
         for step, indices in enumerate(fired):

@@ -1,12 +1,14 @@
 """A finished run, read back from its folder."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from spikeformers.bench.goals import CLASSIFICATION, goal_of
 from spikeformers.core.errors import SpikeformersError
 
 
@@ -25,7 +27,7 @@ class RunRecord:
         metrics: one mapping per logged point: step, epoch, split and its values.
         machine: machine and versions.
         energy: the plain form of an energy assessment.
-        analysis: firing rates, raster, confusion matrix, class names.
+        analysis: firing rates, raster, and what the task has to show: confusion matrix, class names, pictures.
         results: the flat mapping of final numbers.
     """
 
@@ -41,10 +43,8 @@ class RunRecord:
 
 _NEEDED = {
     "energy.json": ("snn_mj", "ann_mj", "layers", "conventions"),
-    "analysis.json": ("firing_rates", "raster", "confusion", "classes"),
+    "analysis.json": ("firing_rates", "raster"),
     "results.json": (
-        "test/accuracy",
-        "val/accuracy",
         "firing_rate",
         "params",
         "energy/snn_mj",
@@ -75,6 +75,10 @@ def read_run(folder: Path) -> RunRecord:
     if not isinstance(config, dict):
         raise RunError(f"{folder / 'config.yaml'} holds no mapping of fields to values")
     tables = {name.removesuffix(".json"): _mapping(folder / name, keys) for name, keys in _NEEDED.items()}
+    goal = goal_of(tables["results"])
+    _refuse_missing(folder / "results.json", tables["results"], (f"test/{goal}", f"val/{goal}"))
+    if goal == CLASSIFICATION:
+        _refuse_missing(folder / "analysis.json", tables["analysis"], ("confusion", "classes"))
     return RunRecord(folder=folder, config=config, config_text=text, metrics=_lines(folder / "metrics.jsonl"), **tables)
 
 
@@ -105,10 +109,14 @@ def _json(path: Path, text: str, line: int | None = None) -> dict[str, Any]:
 
 def _mapping(path: Path, keys: tuple[str, ...]) -> dict[str, Any]:
     value = _json(path, _text(path))
+    _refuse_missing(path, value, keys)
+    return value
+
+
+def _refuse_missing(path: Path, value: Mapping[str, Any], keys: Sequence[str]) -> None:
     missing = [key for key in keys if key not in value]
     if missing:
         raise RunError(f"{path} lacks {', '.join(map(repr, missing))}; restore it or run again")
-    return value
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from spikeformers.bench import charts, numbers
+from spikeformers.bench import charts, goals, numbers
 from spikeformers.bench.energy_tables import who_wins
 from spikeformers.bench.record import RunError, RunRecord, read_run
 from spikeformers.engine.files import write_text
@@ -73,16 +73,18 @@ def render(record: RunRecord) -> str:
         energy=_energy(record.energy),
         memory=_memory(record.energy),
         raster=_raster(record),
-        confusion=_confusion(record.analysis),
+        pictures=_pictures(record.analysis.get("pictures", {})),
+        confusion=_confusion(record.analysis) if "confusion" in record.analysis else None,
         config=Markup(_highlighted(record.config_text)),
         machine=list(_flat(record.machine)),
     )
 
 
 def _verdict(record: RunRecord) -> dict[str, str]:
-    results = record.results
+    results, goal = record.results, goals.goal_of(record.results)
     return {
-        "accuracy": numbers.percent(results["test/accuracy"]),
+        "share": numbers.percent(results[f"test/{goal}"]),
+        "said": goals.said(goal, str(results.get("data", "the test set"))),
         "energy": numbers.energy(results["energy/snn_mj"]),
         "twin": numbers.energy(results["energy/ann_mj"]),
         "ratio": numbers.ratio(results["energy/snn_mj"], results["energy/ann_mj"]),
@@ -93,15 +95,15 @@ def _verdict(record: RunRecord) -> dict[str, str]:
 
 def _tiles(record: RunRecord) -> list[tuple[str, str, str]]:
     """(what, how much, in which sense) of the numbers a reader looks for first."""
-    r = record.results
+    r, goal = record.results, goals.goal_of(record.results)
     best = (
         f"best epoch {r['best_epoch'] + 1} of {r['epochs']}"
         if "best_epoch" in r and "epochs" in r
         else "chosen on this split"
     )
     tiles = [
-        ("Test accuracy", numbers.percent(r["test/accuracy"], 2), "touched once"),
-        ("Validation accuracy", numbers.percent(r["val/accuracy"], 2), best),
+        (f"Test {goals.title(goal)}", numbers.percent(r[f"test/{goal}"], 2), "touched once"),
+        (f"Validation {goals.title(goal)}", numbers.percent(r[f"val/{goal}"], 2), best),
         ("Energy", numbers.energy(r["energy/snn_mj"]), "spiking model, per sample"),
         ("Energy of its twin", numbers.energy(r["energy/ann_mj"]), "ANN: ReLU, one step"),
         ("Mean firing rate", numbers.percent(r["firing_rate"]), "spikes per neuron and step"),
@@ -131,12 +133,14 @@ def _curves(record: RunRecord) -> list[str]:
         return [(round(step * epochs / steps, 6), value) for step, value in sorted(found.items())]
 
     drawings = []
-    for key, title in (("accuracy", "Accuracy"), ("loss", "Loss"), ("firing_rate", "Firing rate")):
+    goal = goals.goal_of(record.results)
+    named = ((goal, goals.title(goal).capitalize()), ("loss", "Loss"), ("firing_rate", "Firing rate"))
+    for key, title in named:
         series = {split: points(split, key) for split in ("train", "val")}
         if any(series.values()):
             label = f"{title} of the training and validation splits by epoch"
             svg = charts.line_chart(
-                series, title=label, percent=key != "loss", whole=key == "accuracy", mark=mark, mark_label="best"
+                series, title=label, percent=key != "loss", whole=key == goal, mark=mark, mark_label="best"
             )
             drawings.append(f"<figure><figcaption>{title}</figcaption>{svg}</figure>")
     return drawings
@@ -251,20 +255,33 @@ def _places(values: Sequence[float]) -> list[str]:
 
 def _raster(record: RunRecord) -> dict[str, Any]:
     shown = record.analysis["raster"]
-    classes = record.analysis["classes"]
-    target, prediction = str(classes[shown["target"]]), str(classes[shown["prediction"]])
+    named: dict[str, Any] = {"target": None}
+    if "classes" in record.analysis:
+        target, prediction = (str(record.analysis["classes"][shown[key]]) for key in ("target", "prediction"))
+        named = {"target": target, "prediction": prediction, "right": target == prediction}
     panels = [
         {"path": _layer(path), "size": shown["sizes"][path], "fired": sum(map(len, fired)),
          "svg": charts.raster(fired, shown["sizes"][path], title=f"Spikes of {path}: a column per step")}
         for path, fired in shown["layers"].items()
     ]  # fmt: skip
+    of_class = f", of class {named['target']}" if named["target"] is not None else ""
     return {
-        "target": target,
-        "prediction": prediction,
-        "right": target == prediction,
-        "picture": charts.picture(shown["image"], title=f"The sample shown to the network, of class {target}"),
+        **named,
+        "picture": charts.picture(shown["image"], title=f"The sample shown to the network{of_class}"),
         "panels": panels,
     }
+
+
+def _pictures(found: Mapping[str, Any]) -> dict[str, Any]:
+    """What the task shows of samples, drawn."""
+    if not found:
+        return {}
+    names = [str(name) for name in found["columns"]]
+    columns = [
+        {"name": name, "images": [charts.bitmap(row[i], title=f"{name}, sample {n + 1}") for n, row in enumerate(found["rows"])]}
+        for i, name in enumerate(names)
+    ]  # fmt: skip
+    return {"title": str(found["title"]), "note": str(found["note"]), "columns": columns}
 
 
 def _confusion(analysis: Mapping[str, Any]) -> dict[str, Any]:

@@ -56,11 +56,12 @@ def print_results(results: Mapping[str, Any]) -> None:
 
 def result_rows(results: Mapping[str, Any]) -> list[tuple[str, str]]:
     """What of a flat mapping of results a person wants to read, in a reader's units; what is missing is left out."""
-    from spikeformers.bench import numbers
+    from spikeformers.bench import goals, numbers
 
+    goal = goals.goal_of(results)
     shown = {
-        "test/accuracy": ("test accuracy", lambda v: numbers.percent(v, 2)),
-        "val/accuracy": ("validation accuracy", lambda v: numbers.percent(v, 2)),
+        f"test/{goal}": (f"test {goals.title(goal)}", lambda v: numbers.percent(v, 2)),
+        f"val/{goal}": (f"validation {goals.title(goal)}", lambda v: numbers.percent(v, 2)),
         "test/loss": ("test loss", lambda v: f"{v:.4f}"),
         "val/loss": ("validation loss", lambda v: f"{v:.4f}"),
         "params": ("parameters", lambda v: f"{v:,}"),

@@ -5,7 +5,7 @@ import time
 from types import TracebackType
 from typing import Any, Protocol, Self
 
-from spikeformers.bench import numbers
+from spikeformers.bench import goals, numbers
 
 _PHASES = {
     "data": "reading the data",
@@ -36,11 +36,12 @@ def display() -> Display:
 
 def epoch_line(training: dict[str, Any], validation: dict[str, Any]) -> str:
     """What an epoch came to, on one line."""
+    goal = goals.goal_of(validation)
     parts = [
         f"epoch {validation['epoch'] + 1:>{len(str(validation['epochs']))}}/{validation['epochs']}",
         f"loss {_number(training.get('loss'))}",
-        f"train {_share(training.get('accuracy'))}",
-        f"val {_share(validation.get('accuracy'))}{' *' if validation.get('best') else '  '}",
+        f"train {_share(training.get(goal))}",
+        f"val {_share(validation.get(goal))}{' *' if validation.get('best') else '  '}",
         f"firing {_share(validation.get('firing_rate'))}",
     ]
     return "  ".join(parts)
@@ -64,6 +65,8 @@ class PlainDisplay:
     def __call__(self, event: dict[str, Any]) -> None:
         if event["kind"] == "phase" and event["phase"] != "done":
             self._say(_PHASES.get(event["phase"], event["phase"]))
+        elif event["kind"] == "note":
+            self._say(event["text"])
         elif event["kind"] == "epoch":
             self._training = event
         elif event["kind"] == "validation":
@@ -108,6 +111,8 @@ class LiveDisplay:
     def __call__(self, event: dict[str, Any]) -> None:
         if event["kind"] == "phase":
             self._progress.update(self._task, description=_PHASES.get(event["phase"], event["phase"]), numbers="")
+        elif event["kind"] == "note":
+            self._progress.console.print(event["text"], markup=False)
         elif event["kind"] == "epoch":
             self._training = event
         elif event["kind"] == "validation":
@@ -124,7 +129,7 @@ class LiveDisplay:
     def _moment(self, event: dict[str, Any]) -> str:
         parts = [
             f"loss {_number(event.get('loss'))}",
-            f"acc {_share(event.get('accuracy'))}",
+            f"{goals.short(goals.goal_of(event))} {_share(event.get(goals.goal_of(event)))}",
             f"firing {_share(event.get('firing_rate'))}",
             f"{_number(event.get('steps_per_second'), 1)} steps/s",
             f"{numbers.duration(event.get('eta_seconds'))} left",

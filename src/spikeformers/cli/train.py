@@ -33,6 +33,7 @@ examples:
   spikeformers train spikformer_digits --resume            after a crash, a kill or Ctrl-C: bit for bit the same end
   spikeformers train runs/spikformer_digits-1 --seed 1     an earlier run again, with another seed
   spikeformers train spikformer_digits --train.devices 2   two processes share every batch
+  spikeformers train spikformer_digits --weights DIR       start from the weights of another run, such as a pre-training
   spikeformers train spikformer_digits --help              every field with its default and meaning
 
 The last line printed is the folder of the run. In it: config.yaml, metrics.jsonl, checkpoint/, results.json, report.html.

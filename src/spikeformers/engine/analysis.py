@@ -17,7 +17,7 @@ def raster(task: Task, samples: Samples, index: int) -> dict[str, Any]:
     """Which neurons fire at which step while the model looks at one sample.
 
     Returns:
-        The image, its target and the prediction; for each layer the indices that fire at each step, and how many
+        The image and the task's answer; for each layer the indices that fire at each step, and how many
         neurons are shown (all, or `SHOWN` picked at random, since a regular pick falls in step with channels).
     """
     layers: dict[str, list[list[int]]] = {}
@@ -36,7 +36,7 @@ def raster(task: Task, samples: Samples, index: int) -> dict[str, Any]:
     task.eval()
     try:
         with torch.no_grad(), watching(task.model, see):
-            scores = task.model.readout(task.model(task.encode(inputs.to(device))))
+            answer = task.answer(inputs.to(device), targets)
     finally:
         task.train(training)
     image = inputs[0]
@@ -44,8 +44,7 @@ def raster(task: Task, samples: Samples, index: int) -> dict[str, Any]:
         image = image.mean(0)
     return {
         "image": [[round(value, 4) for value in row] for row in image.tolist()],
-        "target": int(targets[0]),
-        "prediction": int(scores[0].argmax()),
+        **answer,
         "layers": layers,
         "sizes": sizes,
     }

@@ -119,6 +119,8 @@ class RunConfig(Config):
     """The learning rate over the training."""
     train: TrainConfig = TrainConfig()
     """How long, in what portions and on what."""
+    weights: str | None = None
+    """Run folder or weights file that the model starts from, such as a pre-training's; none starts from random weights."""
     quantize: QuantizeConfig = QuantizeConfig()
     """Bits of weights and activations that the network is trained with; none is full precision."""
     seed: int = 0

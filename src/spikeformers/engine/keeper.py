@@ -111,7 +111,7 @@ class Keeper(pl.Callback):
         best = progress.improved((goal, -loss) if self.config.train.choose == "goal" else (-loss, goal))
         if best and trainer.is_global_zero:
             self._save_best(validation)
-        place = {**where, "epochs": self.config.train.epochs}
+        place = {**where, "epochs": self.config.train.epochs, "goal": learner.task.goal}
         self.emit({"kind": "epoch", **place, **training, "lr": rate})
         self.emit({"kind": "validation", **place, **validation, "best": best})
         progress.epoch, progress.batch = progress.epoch + 1, 0
@@ -160,6 +160,7 @@ class Keeper(pl.Callback):
                 "total_steps": total,
                 "epoch": progress.epoch,
                 "epochs": self.config.train.epochs,
+                "goal": self.learner.task.goal,
                 **{name: float(value) for name, value in logs.items()},
                 "firing_rate": rate if math.isfinite(rate) else None,
                 "steps_per_second": speed,

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 import spikeformers
+from spikeformers.conversion import QuantizeConfig, quantize
 from spikeformers.core.errors import CheckpointError, ConfigError, did_you_mean
 from spikeformers.core.log import get_logger
 from spikeformers.core.rng import seed_everything
@@ -57,14 +58,14 @@ def train(
         config: the run.
         folder: where it is written; several machines must see the same one.
         resume: go on where the folder's run stopped; start it if there is none; return its results if it has ended.
-        on_event: called with progress: `kind` is step, epoch, validation or phase.
+        on_event: called with progress: `kind` is step, epoch, validation, phase or note (`text`).
 
     Returns:
         The results, as in `results.json`. Of several processes only the first returns them, the others an empty dict.
 
     Raises:
         ConfigError: model and data do not fit, the folder already has a run, or the configuration changed since.
-        CheckpointError: the checkpoint to go on from is broken.
+        CheckpointError: the checkpoint to go on from is broken, or the weights to start from do not fit.
         StorageError: the disk is full; checkpoints are intact.
         Diverged: the loss is no longer finite.
         Interrupted: Ctrl-C; saved.
@@ -80,14 +81,15 @@ def train(
 
 
 def evaluate(path: str | Path, split: str = "test") -> dict[str, Any]:
-    """Loss, accuracy and firing rate of a run's best weights, or of one checkpoint file, on one part of its data.
+    """Loss, goal and firing rate of a run's best weights, or of one checkpoint file, on one part of its data.
 
     Args:
         path: a run folder, a `best.safetensors` or a `last.ckpt`.
         split: train, val or test; never augmented.
 
     Returns:
-        `<split>/loss`, `<split>/accuracy`, `firing_rate`, `samples`, `skipped`, `model`, `data`, `split`.
+        `<split>/loss` and the other values of the task, such as `<split>/accuracy`; `firing_rate`, `samples`, `skipped`,
+        `model`, `data`, `goal`, `split`.
 
     Raises:
         ConfigError: no such split.
@@ -107,7 +109,7 @@ def evaluate_task(config: RunConfig, task: Task, split: str = "test") -> dict[st
     meters, skipped = _measure(trainer, learner, samples)
     values = {k if k == "firing_rate" else f"{split}/{k}": v for k, v in meters.compute().items()}
     facts = {"samples": len(samples), "skipped": len(skipped), "split": split}
-    facts |= {"model": config.model.family, "data": config.data.family}
+    facts |= {"model": config.model.family, "data": config.data.family, "goal": task.goal}
     return {"firing_rate": 0.0, **values, **facts}
 
 
@@ -117,15 +119,7 @@ def load_task(path: str | Path) -> tuple[RunConfig, Task]:
     Raises:
         CheckpointError: nothing is there, or it is broken.
     """
-    path = Path(path)
-    if path.is_dir():
-        if not (path / BEST).exists():
-            raise CheckpointError(
-                f"{path} has no {BEST}: no epoch of its run has ended yet, or it is not the folder of a run"
-            )
-        path = path / BEST
-    elif not path.exists():
-        raise CheckpointError(f"there is no {path}; give the folder of a run, or a checkpoint file in one")
+    path = _weights_file(Path(path))
     if path.suffix == ".ckpt":
         state = checkpoint.load(path)
         weights = {**state["model"], **{checkpoint.ENCODER_PREFIX + k: v for k, v in state["encoder"].items()}}
@@ -140,6 +134,19 @@ def load_task(path: str | Path) -> tuple[RunConfig, Task]:
     task = config.build_task()
     _place(task, weights)
     return config, task.eval()
+
+
+def _weights_file(path: Path) -> Path:
+    """The file that is meant by it or by its run folder."""
+    if path.is_dir():
+        if not (path / BEST).exists():
+            raise CheckpointError(
+                f"{path} has no {BEST}: no epoch of its run has ended yet, or it is not the folder of a run"
+            )
+        return path / BEST
+    if not path.exists():
+        raise CheckpointError(f"there is no {path}; give the folder of a run, or a checkpoint file in one")
+    return path
 
 
 def _silent(event: Event) -> None:
@@ -192,7 +199,7 @@ class _Run:
         """Train what is left, then test and write everything."""
         self._phase("data")
         seed_everything(self.config.seed)
-        self.task = self.config.build_task()
+        self.task = self._fresh()
         if self.config.train.checkpoint_blocks:
             checkpoint_blocks(self.task.model)
         if self.config.train.chunk_steps is not None:
@@ -209,6 +216,19 @@ class _Run:
                 trainer.fit(learner, train_dataloaders=Pass(self.loader, self.progress), val_dataloaders=Pass(val))
             self.progress.skipped = sorted({*self.progress.skipped, *val.skipped})
         return self._finish(trainer, learner, splits)
+
+    def _fresh(self) -> Task:
+        """The task as it starts: with the weights of another run or file, where the run names one and has not begun."""
+        weights = self.config.weights
+        if weights is None or self.state is not None:
+            return self.config.build_task()
+        task = self.config.but(quantize=QuantizeConfig()).build_task()
+        said = task.start(_weights_file(Path(weights)))
+        logger.info("%s", said)
+        self.emit({"kind": "note", "text": said})
+        if self.config.quantize.on:
+            quantize(task.model, self.config.quantize)
+        return task
 
     def _prepare(self, splits: Splits) -> tuple[pl.Trainer, Learner]:
         left = max(1, self.config.train.epochs - self.progress.epoch)
@@ -246,6 +266,10 @@ class _Run:
             "raster": raster(self.task, splits.test, 0),
             **self.task.analyze(meters.parts["task"]),
         }
+        with torch.no_grad():
+            pictures = self.task.pictures(splits.test)
+        if pictures:
+            analysis["pictures"] = pictures
         write_json(self.folder / "analysis.json", analysis)
         self._phase("energy")
         energy = self._energy(splits.val)
@@ -260,7 +284,7 @@ class _Run:
         from spikeformers.energy import assess
 
         self.task.eval().cpu()
-        twin = self.config.model.twin().build()
+        twin = self.task.twin(self.config.model)
 
         def batches() -> Iterator[Tensor]:
             starts = islice(range(0, len(samples), ENERGY_SAMPLES), ENERGY_BATCHES)
@@ -275,10 +299,12 @@ class _Run:
     def _results(self, test: dict[str, float], energy: dict[str, Any], seconds: float) -> dict[str, Any]:
         best = self.progress.best_epoch
         val = next(r for r in self.progress.rows if r["epoch"] == best and r["split"] == "val")
+        goal = self.task.goal
         return {
             "name": self.config.name,
-            "test/accuracy": test["accuracy"],
-            "val/accuracy": val["accuracy"],
+            "goal": goal,
+            f"test/{goal}": test[goal],
+            f"val/{goal}": val[goal],
             "test/loss": test["loss"],
             "val/loss": val["loss"],
             "best_epoch": best,

@@ -109,6 +109,11 @@ class SpikingModel(nn.Module):
     Final models write `pyramid` (maps, finest first) and set `head`, which gets what `pool` makes of the last map.
     """
 
+    readout_parts: ClassVar[tuple[str, ...]] = ("head", "head_neuron", "head_kd")
+    """Parts of the model, where it has them, that stand behind its features."""
+    added_later: ClassVar[tuple[str, ...]] = ()
+    """Patterns of names of tensors that pre-training may lack and that then start as they are."""
+
     feature_info: list[FeatureInfo]
 
     def __init__(self, config: ModelConfig) -> None:

@@ -17,7 +17,7 @@ from spikeformers.models.adapt import buffers_of, with_buffers
 from spikeformers.models.base import SpikingModel
 
 
-def chunk_time(model: SpikingModel, steps: int, *, cut: bool = False) -> SpikingModel:
+def chunk_time(model: nn.Module, steps: int, *, cut: bool = False) -> nn.Module:
     """Let a model run `steps` steps at a time in training and run them once more in the backward pass.
 
     What is kept is the neurons' states between chunks and the activations of one chunk. With `cut`, no gradient flows
@@ -35,8 +35,10 @@ def chunk_time(model: SpikingModel, steps: int, *, cut: bool = False) -> Spiking
         The same model.
 
     Raises:
-        ConfigError: `steps` is not positive, or a step of this model sees later ones.
+        ConfigError: `steps` is not positive, the model's output has no steps, or a step of it sees later ones.
     """
+    if not isinstance(model, SpikingModel):
+        raise ConfigError(f"{type(model).__name__} has one output for all steps, so it cannot run in chunks of steps")
     if steps < 1:
         raise ConfigError(f"steps={steps} must be at least 1")
     if not model.config.causal:

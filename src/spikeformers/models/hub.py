@@ -1,6 +1,6 @@
 """Models by name, and weights into them."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,11 @@ from spikeformers.core.errors import CheckpointError, SpikeformersError
 from spikeformers.core.log import get_logger
 from spikeformers.layers.checks import height_width
 from spikeformers.models.base import MODELS, ModelConfig, SpikingModel, load_strictly
+from spikeformers.models.masked_autoencoder import ENCODER, autoencoder_rules
 from spikeformers.models.official import OfficialArgs, Shapes
 from spikeformers.weights.io import read_state_dict
 from spikeformers.weights.resize import Resize, keep
+from spikeformers.weights.rules import grouped
 
 _log = get_logger(__name__)
 
@@ -54,36 +56,120 @@ def load_weights(model: SpikingModel, path: str | Path, *, reset_head: bool = Fa
     Raises:
         CheckpointError: the file cannot be read or does not fit; leftovers on both sides are listed by prefix.
     """
-    tensors, own = read_state_dict(path), model.state_dict()
-    if len(set(own) & set(tensors)) * 2 < len(own):
+    tensors, left = _ours(model, read_state_dict(path), str(path))
+    _load(model, tensors, left, str(path), reset_head=reset_head)
+    return model
+
+
+def start_from(model: SpikingModel, path: str | Path) -> str:
+    """Load what a file has for a model into it, whatever the file was trained for: other classes, or drawing hidden patches.
+
+    The head stays the model's own unless the file has one of the same shape; so do tensors that pre-training does not
+    have (`added_later` of the model). Everything else must fit.
+
+    Args:
+        model: to be trained further.
+        path: as in `load_weights`; files of a masked autoencoder of this model, ours or official, fit as well.
+
+    Returns:
+        One sentence that names what stayed the model's own and what of the file was left out.
+
+    Raises:
+        CheckpointError: as `load_weights`.
+    """
+    tensors, left = _ours(model, read_state_dict(path), str(path))
+    own = model.state_dict()
+    fits = all(name in tensors and tensors[name].shape == own[name].shape for name in _head(model))
+    kept = _load(model, tensors, left, str(path), reset_head=not fits)
+    parts = [f"started from {path}"]
+    parts += [f"the model's own: {grouped(kept, 1)}"] if kept else []
+    return "; ".join([*parts, *([f"left out of the file: {grouped(left, 1)}"] if left else [])])
+
+
+def _ours(model: SpikingModel, tensors: Mapping[str, Tensor], path: str) -> tuple[dict[str, Tensor], list[str]]:
+    """A file's tensors under our names of the model, and the names of those that belong to a decoder around it."""
+    own = model.state_dict()
+    # No module path holds a slash: such names are of what stands before the model in a run.
+    tensors = {name: value for name, value in tensors.items() if "/" not in name}
+    if len(set(own) & set(tensors)) * 2 < len(own) and not any(name.startswith(ENCODER) for name in tensors):
+        rules = autoencoder_rules if "decoder_embed.weight" in tensors else type(model.config).official_rules
         try:
-            tensors = model.config.official_rules().to_ours(tensors)
+            tensors = rules(model.config).to_ours(tensors)
         except CheckpointError as error:
             known = _official_families(tensors)
             hint = f"; its names are those of the official {' or '.join(map(repr, known))}" if known else ""
             raise CheckpointError(
                 f"{path} fits neither our names nor the official ones of {model.config.family!r}: {error}{hint}"
             ) from None
-    head = _by_classes(model.config)
-    if reset_head:
-        tensors = tensors | {name: own[name] for name in head}
-        _log.info("%s: kept the model's own %s", path, ", ".join(sorted(head)))
-    for name, axis in head.items():
+    inside = {name.removeprefix(ENCODER): value for name, value in tensors.items() if name.startswith(ENCODER)}
+    return (inside, [name for name in tensors if not name.startswith(ENCODER)]) if inside else (dict(tensors), [])
+
+
+def _load(
+    model: SpikingModel, tensors: Mapping[str, Tensor], left: Sequence[str], path: str, *, reset_head: bool
+) -> list[str]:
+    """Load a file's tensors; the names of those that stayed the model's own."""
+    own = model.state_dict()
+    if left and not reset_head:
+        raise CheckpointError(
+            f"{path} is of a masked autoencoder, which has no head; pass reset_head=True to keep the model's own"
+        )
+    kept = set(_by_classes(model.config)) if reset_head else set()
+    if left:
+        later = {name for name in own if any(fnmatchcase(name, glob) for glob in model.added_later)}
+        kept |= {*_head(model), *later} - set(tensors)
+    if kept:
+        tensors = {**tensors, **{name: own[name] for name in kept}}
+        _log.info("%s: kept the model's own %s", path, ", ".join(sorted(kept)))
+    _refuse_other_classes(model.config, tensors, own, path)
+    if _misfits(tensors, own):
+        tensors = _resized(model.config, tensors, own, path)
+    try:
+        load_strictly(model, tensors)
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"{path} does not fit {model.config.family}: {error}{_advice(model.config, tensors)}"
+        ) from None
+    return sorted(kept)
+
+
+def _head(model: SpikingModel) -> set[str]:
+    """Names of the tensors that stand behind a model's features."""
+    return {name for name in model.state_dict() if name.split(".")[0] in model.readout_parts}
+
+
+def _advice(config: ModelConfig, tensors: Mapping[str, Tensor]) -> str:
+    """The one field with which a config has the shapes of these tensors, where that can be told."""
+    shapes = {name: tensor.shape for name, tensor in tensors.items()}
+    try:
+        official = config.official_rules().to_official(tensors)
+        told = type(config).from_official(
+            Shapes({n: t.shape for n, t in official.items()}), OfficialArgs(config.family, {})
+        )
+    except SpikeformersError:
+        return ""
+    for name in type(config).field_types():
+        value = getattr(told, name)
+        try:
+            if value != getattr(config, name) and _shapes(config.but(**{name: value})) == shapes:
+                return f"; its sizes are those of {name}={value}, the model's of {name}={getattr(config, name)}"
+        except SpikeformersError:
+            continue  # does not go with the other fields
+    return ""
+
+
+def _refuse_other_classes(
+    config: ModelConfig, tensors: Mapping[str, Tensor], own: Mapping[str, Tensor], path: str
+) -> None:
+    for name, axis in _by_classes(config).items():
         there = tensors.get(name, own[name]).shape
         if len(there) <= axis or there[axis] == own[name].shape[axis]:
             continue
         raise CheckpointError(
-            f"{path} was trained for other classes than num_classes={model.config.num_classes}: {name} has shape "
+            f"{path} was trained for other classes than num_classes={config.num_classes}: {name} has shape "
             f"{tuple(there)}, the model's {tuple(own[name].shape)}; build the model with the checkpoint's "
             "num_classes, or pass reset_head=True to keep the model's own head"
         )
-    if _misfits(tensors, own):
-        tensors = _resized(model.config, tensors, own, str(path))
-    try:
-        load_strictly(model, tensors)
-    except CheckpointError as error:
-        raise CheckpointError(f"{path} does not fit {model.config.family}: {error}") from None
-    return model
 
 
 def _official_families(tensors: Mapping[str, Tensor]) -> list[str]:

@@ -1,6 +1,7 @@
 """Classification of images, event streams and sequences."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
@@ -9,12 +10,14 @@ from torch import Tensor
 from spikeformers.core.errors import ConfigError
 from spikeformers.core.types import Batch, StepOutput
 from spikeformers.data.base import DatasetInfo
+from spikeformers.data.samples import Samples
 from spikeformers.encoders.base import Encoder, EncoderConfig
 from spikeformers.layers.time import repeat
 from spikeformers.metrics.base import Metric
 from spikeformers.metrics.classification import Classification
 from spikeformers.models.base import ModelConfig, SpikingModel
-from spikeformers.tasks.base import TASKS, Task, TaskConfig
+from spikeformers.models.hub import start_from
+from spikeformers.tasks.base import TASKS, Task, TaskConfig, refuse_misfits
 from spikeformers.tasks.losses import CrossEntropy, LossConfig
 
 _SEQUENCE, _IMAGE, _EVENTS = 2, 3, 4
@@ -61,17 +64,7 @@ class ClassificationConfig(TaskConfig):
             "in_channels": (model.in_channels, encoder.channels(channels)),
             "img_size": (model.image, tuple(image)),
         }
-        wrong = {name: (_size(has), _size(needs)) for name, (has, needs) in wanted.items() if has != needs}
-        if wrong:
-            has = ", ".join(f"{name}={value}" for name, (value, _) in wrong.items())
-            needs = ", ".join(f"{name}={value}" for name, (_, value) in wrong.items())
-            flags = " ".join(
-                f"--model.{name.replace('_', '-')} {str(value).strip('()').replace(',', '')}"
-                for name, (_, value) in wrong.items()
-            )
-            raise ConfigError(
-                f"model {model.family!r} has {has}, but the data {info.title!r} needs {needs}; add {flags}"
-            )
+        refuse_misfits(model, info, wanted)
         if len(info.shape) != _IMAGE and not encoder.repeats:
             raise ConfigError(
                 f"{info.title} brings its own time steps, so encoder {encoder.family!r} has nothing to encode; "
@@ -93,15 +86,11 @@ def _without_classes(info: DatasetInfo) -> str:
     )
 
 
-def _size(value: Any) -> Any:
-    """One number for a square, as people write it."""
-    return value[0] if isinstance(value, tuple) and value[0] == value[1] else value
-
-
 class Classifier(Task):
     """Inputs → encoder → model → loss over the steps and accuracy of the readout."""
 
     goal: ClassVar[str] = "accuracy"
+    model: SpikingModel
     mean: Tensor
     std: Tensor
 
@@ -142,6 +131,19 @@ class Classifier(Task):
     def measure(self, metric: Metric, output: StepOutput, batch: Batch) -> None:
         metric.update(self.model.readout(output.outputs.detach()), batch.targets, output.loss.detach())
 
+    def start(self, path: Path) -> str:
+        return start_from(self.model, path)
+
+    def answer(self, inputs: Tensor, targets: Tensor) -> dict[str, Any]:
+        scores = self.model.readout(self.model(self.encode(inputs)))
+        return {"target": int(targets[0]), "prediction": int(scores[0].argmax())}
+
     def analyze(self, metric: Metric) -> dict[str, Any]:
         assert isinstance(metric, Classification)
         return {"confusion": metric.confusion.tolist(), "classes": list(self.info.classes)}
+
+    def pictures(self, samples: Samples) -> dict[str, Any]:
+        return {}
+
+    def twin(self, model: ModelConfig) -> SpikingModel:
+        return model.twin().build()

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import isqrt
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -242,6 +242,8 @@ class Stage(nn.Module):
 
 class MaskedSpikingTransformer(SpikingModel):
     """Image → patch embedding → stages → layer norm → mean over tokens → linear head, per step."""
+
+    readout_parts: ClassVar[tuple[str, ...]] = ("norm", "head")
 
     def __init__(self, config: MaskedSpikingTransformerConfig) -> None:
         super().__init__(config)

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -71,8 +71,8 @@ class SDTV3LargeConfig(ModelConfig):
     """Hidden width over width, in MLPs and in the convolution blocks."""
     pre_mixing: bool = True
     """Whether a branch of two linear layers precedes the attention of every block (the 512 model has it)."""
-    init_scale: float = 1e-6
-    """Channel scales of attention and MLP before training."""
+    init_scale: float | None = 1e-6
+    """Channel scales of attention and MLP before training; none has no scales, as in the official masked pre-training."""
     distillation_head: bool = False
     """A second linear head that learns from a teacher; the output is the mean of both."""
 
@@ -105,6 +105,7 @@ class SDTV3LargeConfig(ModelConfig):
             heads=args.heads(8),
             mlp_ratio=shapes["block3.0.mlp.fc1_conv.weight"][0] / dims[2],
             pre_mixing="block3.0.rep_conv.conv1.0.weight" in shapes,
+            init_scale=1e-6 if "block3.0.layer_scale1" in shapes else None,
             distillation_head="head_kd.weight" in shapes,
         )
 
@@ -178,6 +179,10 @@ class Attention(nn.Module):
         return self.proj(self.attention_neuron(merge_heads(qkv_product(q, k, v, 0.125))))
 
 
+def _scaled(x: Tensor, scale: Tensor | None) -> Tensor:
+    return x if scale is None else x * scale
+
+
 class Block(nn.Module):
     """x ← x + pre(S(x)) where asked; x ← x + λ₁·attention(x); x ← x + λ₂·mlp(x), on tokens [T, B, N, C]."""
 
@@ -195,18 +200,22 @@ class Block(nn.Module):
             )
         self.attention = Attention(dim, config.heads, neuron)
         self.mlp = SpikingMLP(dim, round(dim * config.mlp_ratio), neuron=neuron, residual="membrane")
-        self.scale1 = nn.Parameter(torch.full((dim,), config.init_scale))
-        self.scale2 = nn.Parameter(torch.full((dim,), config.init_scale))
+        self.scale1, self.scale2 = None, None
+        if config.init_scale is not None:
+            self.scale1 = nn.Parameter(torch.full((dim,), config.init_scale))
+            self.scale2 = nn.Parameter(torch.full((dim,), config.init_scale))
 
     def forward(self, x: Tensor) -> Tensor:
         if self.pre is not None:
             x = x + self.pre["2"](self.pre["1"](self.pre["neuron"](x)))
-        x = x + self.attention(x) * self.scale1
-        return x + self.mlp(x) * self.scale2
+        x = x + _scaled(self.attention(x), self.scale1)
+        return x + _scaled(self.mlp(x), self.scale2)
 
 
 class SDTV3Large(SpikingModel):
     """Image → convolution levels → blocks → mean over tokens → linear head(s), per step."""
+
+    added_later: ClassVar[tuple[str, ...]] = ("blocks.*.scale1", "blocks.*.scale2")
 
     def __init__(self, config: SDTV3LargeConfig) -> None:
         super().__init__(config)
