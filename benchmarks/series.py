@@ -92,7 +92,17 @@ def linear(data: DataConfig, strengths: Sequence[float] = (0.01, 0.1, 1.0, 10.0,
 
 def write(out: Path, record: dict[str, Any], page: Path, text: str) -> None:
     """Record and page, each whole."""
-    for path, content in ((out, json.dumps(record, indent=1) + "\n"), (page, text)):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.with_suffix(".part").write_text(content, encoding="utf-8")
-        os.replace(path.with_suffix(".part"), path)
+    write_record(out, record)
+    write_whole(page, text)
+
+
+def write_record(out: Path, record: dict[str, Any]) -> None:
+    """A record alone, whole."""
+    write_whole(out, json.dumps(record, indent=1) + "\n")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """A file that appears whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.with_suffix(".part").write_text(text, encoding="utf-8")
+    os.replace(path.with_suffix(".part"), path)

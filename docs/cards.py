@@ -1,5 +1,6 @@
 """Model cards: one page per family, from the registry, from the model itself and from recorded numbers."""
 
+import dataclasses
 import inspect
 import json
 from functools import cache
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 import spikeformers
+from spikeformers.core.config import Config
 from spikeformers.models.base import MODELS, ModelConfig
 from spikeformers.models.hub import count_parameters
 
@@ -26,10 +28,19 @@ def variants_table(family: str) -> str:
     out = ["| variant | parameters | image | T | differs from the defaults in |", "|---|---:|---|---:|---|"]
     for name in MODELS.variants(family):
         config = MODELS.config(name)
-        changes = ", ".join(f"{k}={v!r}" for k, v in MODELS.entry(name).changes.items())
+        changes = ", ".join(f"{k}={brief(v)}" for k, v in MODELS.entry(name).changes.items())
         image = f"{config.in_channels}×{size(config)}"
         out.append(f"| `{name}` | {parameters(name):,} | {image} | {config.timesteps} | {changes} |")
     return "\n".join(out)
+
+
+def brief(value: object) -> str:
+    """A value in a table cell; of a component, its name and what differs from its own defaults."""
+    if not isinstance(value, Config):
+        return repr(value)
+    changed = [f.name for f in dataclasses.fields(value) if getattr(value, f.name) != f.default]
+    fields = ", ".join(f"{name}={brief(getattr(value, name))}" for name in changed)
+    return value.family + (f"({fields})" if fields else "")
 
 
 def size(config: ModelConfig) -> str:

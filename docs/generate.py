@@ -18,6 +18,9 @@ from spikeformers.core.registry import Entry, Registry
 
 PAGES = Path(__file__).parent / "reference"
 NOTE = "<!-- Written by docs/generate.py from the registry; edit the docstrings instead. -->\n"
+RECORDED = (
+    "<!-- Written by docs/generate.py from benchmarks/results/fidelity.json, a record of benchmarks/fidelity.py. -->\n"
+)
 
 
 def summary(cls: type) -> str:
@@ -122,7 +125,10 @@ def models() -> str:
 
     from spikeformers.models.base import MODELS
 
-    out = [f"{NOTE}# Models\n\n`spikeformers list models` prints every variant; `create_model(name)` builds one.\n"]
+    out = [
+        f"{NOTE}# Models\n\n`spikeformers list models` prints every variant; `create_model(name)` builds one. How "
+        "near each family is to its official code: [Fidelity](fidelity.md).\n"
+    ]
     out.append("| family | what it is | variants | parameters | source |\n|---|---|---:|---:|---|")
     for family in MODELS.families():
         entry, names = MODELS.entry(family), MODELS.variants(family)
@@ -131,6 +137,13 @@ def models() -> str:
         link = f"[`{family}`](../models/{family}.md)"
         out.append(f"| {link} | {summary(entry.cls)} | {len(names)} | {span} | {entry.source} |")
     return "\n".join(out)
+
+
+def fidelity() -> str:
+    """What was compared with official code."""
+    from fidelity import page
+
+    return f"{RECORDED}{page()}"
 
 
 def model_card(family: str) -> str:
@@ -275,6 +288,7 @@ def pages() -> dict[str, Callable[[], str]]:
     return {
         **cards,
         "models.md": models,
+        "fidelity.md": fidelity,
         "neurons.md": neurons,
         "surrogates.md": surrogates,
         "attentions.md": attentions,
