@@ -96,6 +96,10 @@ class ScanConfig(NeuronConfig):
         """The surrogate behind `ops.spike`: the field `surrogate` where the config has one."""
         return getattr(self, "surrogate", None)
 
+    def spike_unit(self) -> float:
+        """What one spike is worth in the output; outputs of integer neurons are counts of it."""
+        return 1.0
+
     def definition(self) -> Definition:
         """The equations in the form that the kernels take."""
         return Definition(

@@ -35,6 +35,9 @@ class GIFConfig(ScanConfig):
         if self.levels < 2:
             raise ConfigError(f"levels={self.levels} of the neuron 'gif' must be at least 2 (silence and one spike)")
 
+    def spike_unit(self) -> float:
+        return self.v_threshold
+
     def states(self) -> Mapping[str, float]:
         return {"v": self.init_charge * self.v_threshold}
 

@@ -26,7 +26,7 @@ class ILIFConfig(ScanConfig):
       v_t=h_t-s_t\,v_{th},\qquad y_t=s_t\ \text{or}\ s_t/D$$
 
     The gradient of $s$ is $1/v_{th}$ where $0\le h/v_{th}\le D$. The charge $d\,(h_{t-1}-s_{t-1})+x_t$ of the official
-    code is this one written from the potential before the reset. `multispike.unroll` gives the binary spikes. Equal to
+    code is this one written from the potential before the reset. `conversion.unroll_model` runs a network in binary spikes. Equal to
     SpikingJelly `ILIFNode` with `MultiLevelSpikeCount(levels)` for $d=1-1/\tau$.
     """
 
@@ -48,6 +48,9 @@ class ILIFConfig(ScanConfig):
     def __post_init__(self) -> None:
         check_positive("ilif", levels=self.levels, v_threshold=self.v_threshold)
         check_fraction("ilif", decay=self.decay)
+
+    def spike_unit(self) -> float:
+        return 1.0 / self.levels if self.normalize else 1.0
 
     def states(self) -> Mapping[str, float]:
         return {"v": 0.0}

@@ -32,7 +32,7 @@ class MultiSpikeConfig(ScanConfig):
 
     Defaults are the neuron of Spike-driven Transformer V3; the variants `ie_lif` and `ie_lif_attention` those of
     QSD-Transformer, $\lfloor\mathrm{clip}(4x,0,4)+\frac12\rfloor/4$ and the same over 2. At inference `unroll` gives
-    the binary spikes of $D$ virtual steps.
+    the binary spikes of $D$ virtual steps, and `conversion.unroll_model` runs a whole network in them.
     """
 
     levels: int = 4
@@ -48,6 +48,9 @@ class MultiSpikeConfig(ScanConfig):
 
     def __post_init__(self) -> None:
         check_positive("multispike", levels=self.levels, v_threshold=self.v_threshold, norm=self.norm)
+
+    def spike_unit(self) -> float:
+        return 1.0 / self.norm
 
     def states(self) -> Mapping[str, float]:
         return {}
