@@ -12,6 +12,14 @@ def check_heads(dim: int, heads: int) -> None:
         raise ConfigError(f"dim={dim} is not divisible by heads={heads}; nearest valid: {low}, {low + heads}")
 
 
+def check_hidden(hidden: int) -> None:
+    """Raises ConfigError unless a perceptron has hidden channels."""
+    if hidden < 1:
+        raise ConfigError(
+            f"the perceptron gets {hidden} hidden channels, but needs one at least; take a larger mlp_ratio"
+        )
+
+
 def height_width(img_size: int | tuple[int, int]) -> tuple[int, int]:
     """Height and width of an image of this size; one number means a square."""
     return (img_size, img_size) if isinstance(img_size, int) else img_size
@@ -53,5 +61,8 @@ def check_stages(dim: int, depths: tuple[int, ...], stem_stride: int, img_size: 
         raise ConfigError(f"depths={depths} must give at least one block for every stage")
     halvings = len(depths) - 1
     if dim % (1 << halvings):
-        raise ConfigError(f"dim={dim} cannot be halved {halvings} times for {len(depths)} stages")
+        low = max(dim >> halvings, 1) << halvings
+        raise ConfigError(
+            f"dim={dim} cannot be halved {halvings} times for {len(depths)} stages; nearest valid: {low}, {low + (1 << halvings)}"
+        )
     check_stride(img_size, stem_stride << halvings)

@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from spikeformers.layers.attention.spiking import Residual
+from spikeformers.layers.checks import check_hidden
 from spikeformers.layers.conv import ConvNormNeuron, NeuronConvNorm
 from spikeformers.neurons import NeuronConfig
 
@@ -32,6 +33,7 @@ class ConvMLP(nn.Module):
         residual: Residual = "membrane",
     ) -> None:
         super().__init__()
+        check_hidden(hidden)
         unit = ConvNormNeuron if residual == "sew" else NeuronConvNorm
         self.fc1 = unit(dim, hidden, kernel_size, neuron=neuron, bias=bias)
         self.fc2 = unit(hidden, dim, kernel_size, neuron=neuron, bias=bias)

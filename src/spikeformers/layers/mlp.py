@@ -3,6 +3,7 @@
 from torch import Tensor, nn
 
 from spikeformers.layers.attention.spiking import Residual
+from spikeformers.layers.checks import check_hidden
 from spikeformers.layers.conv import LinearNormNeuron, NeuronLinearNorm
 from spikeformers.neurons import NeuronConfig
 
@@ -24,6 +25,7 @@ class SpikingMLP(nn.Module):
         self, dim: int, hidden: int, *, neuron: NeuronConfig, bias: bool = True, residual: Residual = "sew"
     ) -> None:
         super().__init__()
+        check_hidden(hidden)
         unit = LinearNormNeuron if residual == "sew" else NeuronLinearNorm
         self.fc1 = unit(dim, hidden, bias=bias, neuron=neuron)
         self.fc2 = unit(hidden, dim, bias=bias, neuron=neuron)

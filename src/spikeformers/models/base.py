@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any, ClassVar, Self
 
 import torch
@@ -19,13 +20,14 @@ from spikeformers.models.official import OfficialArgs, Shapes
 from spikeformers.neurons import NeuronConfig
 from spikeformers.neurons.lif import LIFConfig
 from spikeformers.neurons.surrogate import Sigmoid
+from spikeformers.weights.io import unwrap
 from spikeformers.weights.resize import Resize
 from spikeformers.weights.rules import Rules, grouped
 
 MODELS: Registry["ModelConfig"] = Registry("model", "spikeformers.models")
 
 
-_SIZES = ("img_size", "in_channels", "num_classes", "timesteps", "dim", "depth", "heads", "mlp_ratio")
+_SIZES = ("img_size", "in_channels", "num_classes", "timesteps", "dim", "depth", "heads", "mlp_ratio", "mlp_ratios")
 """Fields of which nothing is left at zero, where a model has them."""
 
 
@@ -53,8 +55,10 @@ class ModelConfig(Config):
     def __post_init__(self) -> None:
         for name in _SIZES:
             value = getattr(self, name, 1)
-            if min(value if isinstance(value, tuple) else (value,)) <= 0:
-                raise ConfigError(f"{name}={value} must be above 0")
+            if not all(0 < size < inf for size in (value if isinstance(value, tuple) else (value,))):
+                raise ConfigError(
+                    f"{name}={value} must be above 0" + (" and finite" if isinstance(value, float) else "")
+                )
 
     @property
     def image(self) -> tuple[int, int]:
@@ -124,9 +128,14 @@ class SpikingModel(nn.Module):
         """Give static images [B, C, H, W] their T axis; check shapes.
 
         Raises:
-            ShapeError: wrong number of axes, channels or pixels.
+            ShapeError: no floating-point tensor, or wrong number of axes, channels or pixels.
         """
         config = self.config
+        if not isinstance(x, Tensor) or not x.is_floating_point():
+            what = str(x.dtype) if isinstance(x, Tensor) else type(x).__name__
+            raise ShapeError(
+                f"{config.family} takes a tensor of floating-point numbers; got {what}; convert it, pixels to [0, 1]"
+            )
         if x.dim() == 4:
             x = repeat(x, config.timesteps)
         if x.dim() != 5:
@@ -194,7 +203,7 @@ def from_official(
 
     Args:
         family: registered family name, such as "spikformer".
-        state_dict: official names → tensors.
+        state_dict: official names → tensors, or a checkpoint that holds them as training scripts wrap them.
         parity: reproduce the official code's defects where it has any.
         official_constructor_arguments: by the official constructor's own names; sizes that the shapes tell may be left out.
 
@@ -205,8 +214,9 @@ def from_official(
         ConfigError: unknown family or argument.
         CheckpointError: tensors left over on either side.
     """
-    args = OfficialArgs(family, official_constructor_arguments, parity, state_dict)
     cls = MODELS.entry(family).cls
+    state_dict = unwrap(state_dict, "the state dict")
+    args = OfficialArgs(family, official_constructor_arguments, parity, state_dict)
     try:
         config = cls.from_official(Shapes({n: t.shape for n, t in state_dict.items()}), args)
     except ConfigError:

@@ -1,6 +1,7 @@
 """Models by name, and weights into them."""
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -91,13 +92,15 @@ def _ours(model: SpikingModel, tensors: Mapping[str, Tensor], path: str) -> tupl
     own = model.state_dict()
     # No module path holds a slash: such names are of what stands before the model in a run.
     tensors = {name: value for name, value in tensors.items() if "/" not in name}
-    if len(set(own) & set(tensors)) * 2 < len(own) and not any(name.startswith(ENCODER) for name in tensors):
+    known_here = len(set(own) & set(tensors)) * 2 >= min(len(own), len(tensors))
+    if not known_here and not any(name.startswith(ENCODER) for name in tensors):
         rules = autoencoder_rules if "decoder_embed.weight" in tensors else type(model.config).official_rules
         try:
             tensors = rules(model.config).to_ours(tensors)
         except CheckpointError as error:
-            known = _official_families(tensors)
-            hint = f"; its names are those of the official {' or '.join(map(repr, known))}" if known else ""
+            known = [f"the official {family!r}" for family in _official_families(tensors)]
+            known += [f"our {family!r}" for family in _our_families(tensors)]
+            hint = f"; its names are those of {' or '.join(known)}" if known else ""
             raise CheckpointError(
                 f"{path} fits neither our names nor the official ones of {model.config.family!r}: {error}{hint}"
             ) from None
@@ -139,20 +142,21 @@ def _head(model: SpikingModel) -> set[str]:
 
 
 def _advice(config: ModelConfig, tensors: Mapping[str, Tensor]) -> str:
-    """The one field with which a config has the shapes of these tensors, where that can be told."""
+    """The field, or else the fields, with which a config has the shapes of these tensors, where that can be told."""
     shapes = {name: tensor.shape for name, tensor in tensors.items()}
+    # What shapes do not tell is taken to be as in the config.
+    args = OfficialArgs(config.family, {"img_size": config.img_size, "num_heads": getattr(config, "heads", 1)})
     try:
         official = config.official_rules().to_official(tensors)
-        told = type(config).from_official(
-            Shapes({n: t.shape for n, t in official.items()}), OfficialArgs(config.family, {})
-        )
+        told = type(config).from_official(Shapes({n: t.shape for n, t in official.items()}), args)
     except SpikeformersError:
         return ""
-    for name in type(config).field_types():
-        value = getattr(told, name)
+    changes = {n: getattr(told, n) for n in type(config).field_types() if getattr(told, n) != getattr(config, n)}
+    for names in [*([name] for name in changes), list(changes)]:
         try:
-            if value != getattr(config, name) and _shapes(config.but(**{name: value})) == shapes:
-                return f"; its sizes are those of {name}={value}, the model's of {name}={getattr(config, name)}"
+            if _shapes(config.but(**{name: changes[name] for name in names})) == shapes:
+                theirs, own = (", ".join(f"{n}={getattr(c, n)}" for n in names) for c in (told, config))
+                return f"; its sizes are those of {theirs}, the model's of {own}"
         except SpikeformersError:
             continue  # does not go with the other fields
     return ""
@@ -183,6 +187,16 @@ def _official_families(tensors: Mapping[str, Tensor]) -> list[str]:
             continue
         found.append(family)
     return found
+
+
+def _our_families(tensors: Mapping[str, Tensor]) -> list[str]:
+    """Families whose tiny model has the very names of these tensors, but for how many blocks there are."""
+
+    def kinds(names: Iterable[str]) -> set[str]:
+        return {re.sub(r"\.\d+\.", ".#.", name) for name in names}
+
+    wanted = kinds(tensors)
+    return [f for f in MODELS.families() if kinds(_shapes(MODELS.config(f"{f}_tiny"))) == wanted]
 
 
 def _shapes(config: ModelConfig) -> dict[str, torch.Size]:

@@ -42,7 +42,7 @@ def read_state_dict(path: str | Path) -> dict[str, Tensor]:
     """
     path = Path(path)
     if not path.is_file():
-        raise CheckpointError(f"there is no file {path}")
+        raise CheckpointError(f"{path} is a folder, not a file" if path.is_dir() else f"there is no file {path}")
     loaded = _read_safetensors(path) if path.suffix == ".safetensors" else _read_pickle(path)
     return unwrap(loaded, str(path))
 
@@ -88,7 +88,8 @@ def _read_pickle(path: Path) -> Any:
             "convert it to safetensors where you trust it"
         ) from None
     except (RuntimeError, EOFError, zipfile.BadZipFile, OSError, ValueError, KeyError, AttributeError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        reason = str(error).splitlines()[0].split(". ")[0] if str(error) else ""
+        reason = reason if " " in reason else type(error).__name__
         raise CheckpointError(f"{path} is truncated or no checkpoint ({reason}); copy or download it again") from None
 
 

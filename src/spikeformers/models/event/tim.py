@@ -74,6 +74,11 @@ class TIMConfig(ModelConfig):
         super().__post_init__()
         check_heads(self.dim, self.heads)
         check_pools(self.dim, "1111", self.img_size)
+        for name in ("in_threshold", "out_threshold", "attention_threshold"):
+            if not getattr(self, name) > 0.0:
+                raise ConfigError(
+                    f"{name}={getattr(self, name)} must be above 0; it is a factor on the neuron's threshold"
+                )
         if not 0.0 <= self.alpha <= 1.0:
             raise ConfigError(f"alpha={self.alpha} must be between 0 (no past) and 1 (only the past)")
 

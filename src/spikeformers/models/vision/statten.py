@@ -54,8 +54,12 @@ class STAttenConfig(IsotropicConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.chunk < 1:
-            raise ConfigError(f"chunk={self.chunk} must be at least 1 step")
+        self.operator.check_steps(self.timesteps)
+
+    @property
+    def operator(self) -> ChunkedConfig:
+        """The attention operator of all blocks."""
+        return ChunkedConfig(chunk=self.chunk, pool=self.event_pooling)
 
     def twin(self) -> Self:
         return self.but(neuron="relu", timesteps=1, chunk=1)
@@ -85,8 +89,7 @@ class STAtten(IsotropicModel):
     """Image → MS-SPS → blocks of chunked attention → mean over tokens → neuron → linear head, per step."""
 
     def __init__(self, config: STAttenConfig) -> None:
-        operator = ChunkedConfig(chunk=config.chunk, pool=config.event_pooling)
-        stem, blocks = config.build_stem(), config.build_blocks(operator, membrane_mlp, residual="membrane")
+        stem, blocks = config.build_stem(), config.build_blocks(config.operator, membrane_mlp, residual="membrane")
         super().__init__(config, stem, blocks, dim=config.dim, stride=config.stride, head_neuron=config.neuron)
         truncated_normal(self.stem)
         truncated_normal(self.blocks)
