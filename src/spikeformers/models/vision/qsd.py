@@ -34,7 +34,7 @@ _IE_LIF = MultiSpikeConfig(v_threshold=0.25, rounding="half_up", closed=False)
             "depths": (1, 1),
             "heads": 2,
             "mlp_ratio": 2.0,
-            "init_scale": 0.5,
+            "init_scale": 0.1,
         },
         "qsd_8_256": {"dims": (48, 96, 192, 256)},
         "qsd_8_15m": {"dims": (64, 128, 256, 360)},
