@@ -1,5 +1,6 @@
 """ONNX files compute what the model computes, and what cannot be written or read is refused in one sentence."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from torch import nn
 from spikeformers import create_model
 from spikeformers.core.errors import ExportError, ShapeError
 from spikeformers.export.onnx import run_onnx, to_onnx
+from spikeformers.models.base import MODELS, SpikingModel
 
 
 @pytest.mark.slow
@@ -67,3 +69,48 @@ def test_what_is_no_onnx_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "broken.onnx").write_text("no protobuf", encoding="utf-8")
     with pytest.raises(ExportError, match=r"onnxruntime refuses 'broken.onnx'"):
         run_onnx(tmp_path / "broken.onnx", torch.rand(2, 3, 8, 8))
+    with pytest.raises(ExportError, match=r"the images are torch.bfloat16"):
+        run_onnx(tmp_path / "broken.onnx", torch.rand(2, 3, 8, 8).bfloat16())
+
+
+def test_a_file_of_another_writer_is_refused_by_its_names(tmp_path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    pytest.importorskip("onnxruntime")
+    value = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1])
+    out = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1])
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Relu", ["x"], ["y"])], "g", [value], [out])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)], ir_version=10)
+    onnx.save(model, tmp_path / "other.onnx")
+    with pytest.raises(ExportError, match=r"'other.onnx' is not of to_onnx: it has \['x', 'y'\]"):
+        run_onnx(tmp_path / "other.onnx", torch.rand(1))
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+@pytest.mark.skipif("ALL_ONNX" not in os.environ, reason="several minutes; ALL_ONNX=1 asks for it")
+@pytest.mark.parametrize("family", MODELS.families())
+def test_every_family_is_written(family: str, tmp_path: Path) -> None:
+    pytest.importorskip("onnxscript", reason="needs onnx and onnxscript")
+    pytest.importorskip("onnxruntime")
+    model = exact(create_model(f"{family}_tiny", timesteps=1))
+    to_onnx(model, tmp_path / "model.onnx")
+    images = torch.randint(-4, 8, (6, model.config.in_channels, *model.config.image)) / 4
+    with torch.no_grad():
+        logits = model.readout(model.eval()(images))
+    assert logits.std() > 0, "a silent model proves nothing"
+    torch.testing.assert_close(run_onnx(tmp_path / "model.onnx", images), logits, rtol=1e-4, atol=1e-4)
+
+
+def exact(model: SpikingModel) -> SpikingModel:
+    """A model in whose convolutions, norms and linear layers nothing is rounded, so that no runtime flips a spike."""
+    torch.manual_seed(0)
+    with torch.no_grad():
+        for module in model.modules():
+            if isinstance(module, nn.modules.batchnorm._BatchNorm):
+                module.running_var.fill_(1 - module.eps)
+                module.weight.fill_(1.0)
+                module.bias.copy_(torch.randint(1, 9, module.bias.shape) / 8)
+            elif isinstance(module, nn.Conv2d | nn.Linear):
+                fan = module.weight[0].numel()
+                module.weight.copy_((module.weight / module.weight.std() * fan**-0.5 * 16).round() / 16)
+    return model

@@ -35,6 +35,8 @@ def test_the_official_layout_of_every_family_is_recognized(family: str, tmp_path
         ("masked_spiking_transformer_tiny", 16, 32),
         ("masked_spiking_transformer_tiny", 64, 32),
         ("spiking_vgg_tiny", 16, 32),
+        ("sglformer_tiny", 16, 32),
+        ("sglformer_tiny", (32, 16), (64, 32)),
         ("spikformer_tiny", 16, 32),
     ],
 )

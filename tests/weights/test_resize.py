@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from spikeformers.weights.resize import flat_map, map_of, relative_table, token_pairs, token_vector
+from spikeformers.weights.resize import flat_map, map_of, relative_table, token_kernel, token_pairs, token_vector
 
 
 def test_the_same_size_changes_nothing() -> None:
@@ -33,6 +33,15 @@ def test_a_readout_gives_the_same_logits_on_the_enlarged_map() -> None:
     maps = torch.rand(2, 4, 1, 1)
     larger = flat_map(4)(weight, torch.Size((10, 4 * 9)), (8, 8), (24, 24))
     torch.testing.assert_close(maps.expand(2, 4, 3, 3).flatten(1) @ larger.T, maps.flatten(1) @ weight.T)
+
+
+def test_a_kernel_over_tokens_and_steps_keeps_its_sum_per_step_and_refuses_other_steps() -> None:
+    kernel = torch.rand(3, 1, 2 * 4, 5)
+    torch.testing.assert_close(token_kernel(kernel, kernel.shape, (32, 64), (32, 64)), kernel)
+    large = token_kernel(kernel, torch.Size((3, 1, 4 * 8, 5)), (32, 64), (64, 128))
+    torch.testing.assert_close(large.sum(2), kernel.sum(2), rtol=1e-3, atol=1e-3)
+    with pytest.raises(LookupError, match="of 5 steps does not become one of 4"):
+        token_kernel(kernel, torch.Size((3, 1, 8, 4)), (32, 64), (32, 64))
 
 
 def test_a_mixing_of_tokens_keeps_its_sum_and_its_direction() -> None:

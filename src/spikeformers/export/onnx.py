@@ -71,19 +71,29 @@ def run_onnx(path: str | Path, images: Tensor) -> Tensor:
     """Logits [B, K] that onnxruntime computes from a file of `to_onnx`, on the CPU.
 
     Raises:
-        ExportError: onnxruntime is not installed, the file cannot be read, or the images do not fit it.
+        ExportError: onnxruntime is not installed, the file cannot be read or is of another writer, or the images do not
+            fit it.
     """
     try:
         from onnxruntime import InferenceSession
-        from onnxruntime.capi.onnxruntime_pybind11_state import Fail, InvalidArgument, InvalidGraph, InvalidProtobuf
+        from onnxruntime.capi import onnxruntime_pybind11_state as faults
     except ImportError as error:
         raise ExportError(_missing("onnxruntime", "Running ONNX files")) from error
     if not Path(path).is_file():
         raise ExportError(f"there is no file {Path(path).name!r} in {Path(path).parent}")
+    if images.dtype not in (torch.float32, torch.float64):
+        raise ExportError(f"the images are {images.dtype}; a file takes those of its model, float32 or float64")
+    refusals = (faults.Fail, faults.InvalidArgument, faults.InvalidGraph, faults.InvalidProtobuf)
+    refusals += (faults.NotImplemented, faults.RuntimeException)
     try:
         session = InferenceSession(str(path), providers=["CPUExecutionProvider"])
-        (logits,) = session.run([OUTPUT], {INPUT: images.numpy()})
-    except (Fail, InvalidArgument, InvalidGraph, InvalidProtobuf) as error:
+        names = [part.name for part in (*session.get_inputs(), *session.get_outputs())]
+        if names != [INPUT, OUTPUT]:
+            raise ExportError(
+                f"{Path(path).name!r} is not of to_onnx: it has {names} in the place of {INPUT}, {OUTPUT}"
+            )
+        (logits,) = session.run([OUTPUT], {INPUT: images.detach().cpu().numpy()})
+    except refusals as error:
         raise ExportError(f"onnxruntime refuses {Path(path).name!r} or its input: {str(error).strip()}") from error
     return torch.from_numpy(logits)
 

@@ -32,6 +32,20 @@ def token_vector(vector: Tensor, shape: Size, before: Extent, after: Extent) -> 
     return _fit(vector[None], map_of(vector.shape[0], before), map_of(shape[0], after), "bilinear")[0]
 
 
+def token_kernel(weight: Tensor, shape: Size, before: Extent, after: Extent) -> Tensor:
+    """A depthwise kernel over all tokens and steps [C, 1, N, T] → [C, 1, N', T], bilinear over the map; its sum is kept.
+
+    Raises:
+        LookupError: the numbers of steps differ.
+    """
+    channels, _, tokens, steps = weight.shape
+    if steps != shape[3]:
+        raise LookupError(f"a kernel of {steps} steps does not become one of {shape[3]}")
+    rows = weight[:, 0].transpose(1, 2).flatten(0, 1)
+    fitted = _fit(rows, map_of(tokens, before), map_of(shape[2], after), "bilinear") * (tokens / shape[2])
+    return fitted.view(channels, 1, steps, -1).transpose(2, 3).contiguous()
+
+
 def token_pairs(weight: Tensor, shape: Size, before: Extent, after: Extent) -> Tensor:
     """A mixing of tokens [N, N, k] (to, from, ·) → [N', N', k], bilinear over both maps; the sum over `from` is kept."""
     count, tokens = weight.shape[0], shape[0]

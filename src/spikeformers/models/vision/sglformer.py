@@ -23,6 +23,7 @@ from spikeformers.layers.tokens import to_maps, to_tokens
 from spikeformers.models.base import MODELS, ModelConfig, SpikingModel
 from spikeformers.models.official import OfficialArgs, count_blocks
 from spikeformers.neurons import NeuronConfig
+from spikeformers.weights.resize import Resize, token_kernel
 from spikeformers.weights.rules import Rule, Rules
 from spikeformers.weights.units import conv_rules, linear_rules
 
@@ -94,6 +95,9 @@ class SGLFormerConfig(ModelConfig):
     def causal(self) -> bool:  # type: ignore[override]
         """The readout convolution looks at all steps at once."""
         return self.readout_kind == "mean"
+
+    def positional(self) -> Mapping[str, Resize]:
+        return {"readout_conv.weight": token_kernel}
 
     def build(self) -> "SGLFormer":
         return SGLFormer(self)
