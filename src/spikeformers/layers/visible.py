@@ -10,8 +10,8 @@ class Visible:
 
     A batch norm of maps [n, C, H, W] then takes its statistics over visible cells only and gives zero elsewhere, so that
     hidden cells neither dilute them nor fill up with what convolutions carry across their border (the sparse convolutions
-    of Tian et al., 'SparK', ICLR 2023, arXiv:2301.03580). Batch norms of tokens, and of maps whose sides are no multiples
-    of the grid's, stay what they are.
+    of Tian et al., 'SparK', ICLR 2023, arXiv:2301.03580). Batch norms of tokens, of maps whose sides are no multiples of
+    the grid's, and those that do more than torch's own stay what they are.
 
     Attributes:
         grid: cells [B, h, w], True where visible; None where nothing is hidden.
@@ -29,7 +29,9 @@ class Visible:
         """
         self.grid = grid
         for part in module.modules():
-            if isinstance(part, _BatchNorm) and not isinstance(part.__dict__.get("forward"), _VisibleNorm):
+            # What is derived from torch's batch norms takes other axes, or pads.
+            plain = _BatchNorm in type(part).__bases__
+            if plain and not isinstance(part.__dict__.get("forward"), _VisibleNorm):
                 part.forward = _VisibleNorm(part, self)
 
     def cells(self, x: Tensor) -> Tensor | None:

@@ -1,14 +1,12 @@
 """Pre-training without labels, whose weights start another training; see docs/howto/pretrain-by-masking.md."""
 
 from spikeformers.data.datasets.digits import DigitsConfig
-from spikeformers.data.transforms.image import Affine
 from spikeformers.engine.config import RunConfig, TrainConfig
 from spikeformers.engine.optim.adamw import AdamWConfig
 from spikeformers.engine.schedule.cosine import CosineConfig
 from spikeformers.models.base import MODELS
 from spikeformers.models.masked_autoencoder import DecoderConfig
 from spikeformers.recipes import recipe
-from spikeformers.recipes.learns import SHIFT
 from spikeformers.tasks.masked_autoencoding import MaskedAutoencodingConfig
 
 SIZE = 48
@@ -21,9 +19,9 @@ def masked_digits() -> RunConfig:
     return RunConfig(
         name="masked_digits",
         model=MODELS.config("sdt_v3_large_tiny").but(img_size=SIZE, in_channels=1),
-        data=DigitsConfig(size=SIZE, augment=Affine(shift=SHIFT * SIZE, rotate=10.0, scale=0.1)),
+        data=DigitsConfig(size=SIZE),
         task=MaskedAutoencodingConfig(decoder=DecoderConfig(dim=64, depth=2)),
-        optim=AdamWConfig(lr=2e-3, weight_decay=0.05, betas=(0.9, 0.95)),
+        optim=AdamWConfig(lr=5e-3, weight_decay=0.05, betas=(0.9, 0.95)),
         schedule=CosineConfig(warmup=0.1),
-        train=TrainConfig(epochs=30, batch_size=32, clip_norm=1.0, choose="loss"),
+        train=TrainConfig(epochs=24, batch_size=32, clip_norm=1.0, choose="loss"),
     )
