@@ -107,6 +107,10 @@ class CountOps:
     def detach(self, u: Value) -> Value:
         return u
 
+    def through(self, value: Value, smooth: Value) -> Value:
+        """The value alone: what carries the gradient is not computed forward."""
+        return value
+
     def where(self, condition: Value, a: Value, b: Value) -> Value:
         return Symbol("select", _symbols(condition, a, b))
 

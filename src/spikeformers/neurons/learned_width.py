@@ -63,8 +63,7 @@ class LearnedWidthLIFConfig(ScanConfig):
         h = leak(v, x, 1.0 / self.tau, self.v_reset, self.decay_input)
         u = h - self.v_threshold
         smooth = self.surrogate.primitive(ops, u / ops.abs(width))
-        # the difference is exactly 0 forward, and carries the gradient backward
-        y = ops.spike(ops.detach(u), self.strict) + (smooth - ops.detach(smooth))
+        y = ops.through(ops.spike(ops.detach(u), self.strict), smooth)
         return y, {"v": reset(ops, h, y, self.v_threshold, self.v_reset, self.detach_reset, self.no_reset)}
 
     def to_nir(self, learned: Mapping[str, Tensor], dt: float) -> nir.Primitive:

@@ -51,8 +51,8 @@ class MPRConfig(ScanConfig):
         return y, {"v": h - (ops.detach(y) if self.detach_reset else y)}
 
     def _rectified(self, ops: Any, h: Any) -> Any:
-        # both outer branches see at least 1, so neither takes the logarithm of what the other branch is for
-        below = 1.0 - ops.exp(ops.log(ops.maximum(1.0 - h, 1.0)) / 3.0)
-        above = ops.exp(ops.log(ops.maximum(h, 1.0)) / 3.0)
+        # of at least 1, so that no branch takes the logarithm of what another is for
+        size = ops.where(h < 0.0, 1.0 - h, ops.maximum(h, 1.0))
+        root = ops.exp(ops.log(size) / 3.0)
         middle = ops.tanh(self.steepness * (h - self.center)) * (0.5 / math.tanh(self.steepness * self.center)) + 0.5
-        return ops.where(h < 0.0, below, ops.where(h > 1.0, above, middle))
+        return ops.where(h < 0.0, 1.0 - root, ops.where(h > 1.0, root, middle))

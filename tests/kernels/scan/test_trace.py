@@ -157,6 +157,52 @@ def test_definitions_differing_in_a_constant_have_different_keys() -> None:
     assert define(plain).program.key == define(plain).program.key
 
 
+def test_only_the_gradient_is_computed_of_what_is_smooth() -> None:
+    def step(ops: Any, x: Any, v: Any) -> Any:
+        u = v + x
+        y = ops.through(ops.spike(ops.detach(u)), ops.atan(u))
+        return y, {"v": u - ops.detach(y)}
+
+    program = define(step).program
+    forward = program.graph.live([program.y, *program.new_states], program.leaves)
+    assert "atan" not in {program.graph.nodes[n].op for n in forward}
+    assert all(program.graph.nodes[n].op != "spike" for n in program.graph.live([program.gx], program._given))
+
+
+def test_programs_that_differ_in_constants_alone_have_one_structure() -> None:
+    def neuron(tau: float, threshold: float, rest: float) -> Any:
+        def step(ops: Any, x: Any, v: Any) -> Any:
+            h = v + (x - (v - 0.3)) / tau
+            return ops.spike(h - threshold), {"v": 0.7 * h}
+
+        return define(step, (("v", rest),)).program
+
+    programs = [neuron(1.7, 1.2, 0.0), neuron(3.0, 0.9, 0.5)]
+    assert programs[0].key != programs[1].key
+    assert programs[0].structure == programs[1].structure
+    assert programs[0].constants == programs[1].constants
+    assert programs[0].numbers(torch.float64, torch.device("cpu")).tolist() == [0.3, 1.7, 1.2, 0.7, 0.0, 0.0]
+    assert programs[1].numbers(torch.float64, torch.device("cpu")).tolist() == [0.3, 3.0, 0.9, 0.7, 0.5, 0.0]
+    # a division by a power of two is a product, and 1 is no argument
+    others = [neuron(2.0, 1.2, 0.0), neuron(1.7, 1.0, 0.0)]
+    assert len({p.structure for p in (*programs, *others)}) == 3
+    assert others[0].structure == neuron(4.0, 0.9, 0.5).structure
+
+
+@pytest.mark.parametrize("divisor", [2.0, -0.25, 2.0**-100, 2.0**100])
+def test_a_product_with_the_reciprocal_of_a_power_of_two_is_the_quotient(divisor: float) -> None:
+    graph = Graph()
+    a = graph.input("a")
+    node = graph.add("div", a, graph.const(divisor))
+    assert graph.nodes[node].op == "mul"
+    bits = torch.randint(-(2**31), 2**31, (20_000,), dtype=torch.int64).to(torch.int32)
+    values = torch.cat([bits.view(torch.float32), torch.tensor([0.0, -0.0, torch.inf, -torch.inf, torch.nan, 1e-45])])
+    (found,) = graph.evaluate([node], {"a": values}, TorchOps())
+    torch.testing.assert_close(found, values / divisor, rtol=0, atol=0, equal_nan=True)
+    assert torch.equal(found.signbit(), (values / divisor).signbit())
+    assert graph.nodes[graph.add("div", a, graph.const(1.7))].op == "div"
+
+
 def test_equal_operations_are_merged_and_exact_identities_dropped() -> None:
     graph = Graph()
     a, one, zero, negative = graph.input("a"), graph.const(1.0), graph.const(0.0), graph.const(-0.0)
@@ -209,6 +255,7 @@ FUNCTIONS = {
     "spike": lambda o, a, b: o.spike(a - b) * b,
     "strict": lambda o, a, b: o.spike(a - b, strict=True) * a,
     "detach": lambda o, a, b: o.detach(a * b) * b + a,
+    "through": lambda o, a, b: o.through(a * b, o.tanh(b)) * b + a,
 }
 
 

@@ -30,7 +30,7 @@ def transpose(
         Wanted node → node of its cotangent, None where no gradient path exists.
     """
     wanted = list(wanted)
-    order = graph.live(cotangents, leaves=wanted)
+    order = graph.linked(cotangents, leaves=wanted)
     found: dict[int, int] = {}
     for node, cotangent in cotangents.items():
         found[node] = graph.add("add", found[node], cotangent) if node in found else cotangent
@@ -67,6 +67,8 @@ def _parts(graph: Graph, node: int, g: int, surrogate: Surrogate | None) -> list
             return [(a, add("mul", g, _derivative(graph, a, surrogate)))]
         case "floor" | "round":
             return [(a, g)]
+        case "through":
+            return [(b, g)]
         case "exp":
             return [(a, add("mul", g, node))]
         case "log":

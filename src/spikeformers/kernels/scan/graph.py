@@ -14,6 +14,9 @@ from typing import Any
 BOOLEAN = frozenset({"lt", "le", "gt", "ge", "eq", "ne", "and", "or", "not"})
 """Operations whose result is a truth value."""
 
+LITERAL = frozenset({0.0, 1.0, -1.0})
+"""Numbers that kernels hold as such; every other finite one is an argument of theirs."""
+
 BINARY: Mapping[str, Callable[[Any, Any], Any]] = {
     "add": lambda a, b: a + b,
     "sub": lambda a, b: a - b,
@@ -57,7 +60,8 @@ class Graph:
     def add(self, op: str, *args: int) -> int:
         """Record an operation, unless it is already there or changes nothing.
 
-        Dropped are a·1, a/1, a−0, −(−a) and a choice between equals: exact for every a, NaN and −0 included.
+        Dropped are a·1, a/1, a−0, −(−a) and a choice between equals, and division by a power of two is multiplication
+        by its reciprocal: exact for every a, NaN and −0 included.
         """
         if op == "mul":
             for one, other in (args, args[::-1]):
@@ -65,6 +69,8 @@ class Graph:
                     return other
         if (op == "div" and self.is_const(args[1], 1.0)) or (op == "sub" and self.is_const(args[1], 0.0)):
             return args[0]
+        if op == "div" and (reciprocal := self._reciprocal(args[1])) is not None:
+            return self._append(Node("mul", (args[0], self.const(reciprocal))))
         if op == "where" and args[1] == args[2]:
             return args[1]
         if op == "neg" and self.nodes[args[0]].op == "neg":
@@ -76,16 +82,25 @@ class Graph:
         found = self.nodes[node]
         return found.op == "const" and _bits(found.value) == _bits(value)
 
-    def live(self, outputs: Iterable[int], leaves: Iterable[int] = ()) -> list[int]:
-        """The nodes that `outputs` need, in order; `leaves` are taken as given and not looked into."""
-        stop, seen, stack = set(leaves), set(), list(outputs)
-        while stack:
-            node = stack.pop()
-            if node not in seen:
-                seen.add(node)
-                if node not in stop:
-                    stack.extend(self.nodes[node].args)
-        return sorted(seen)
+    def live(self, outputs: Iterable[int | None], leaves: Iterable[int] = ()) -> list[int]:
+        """The nodes whose values `outputs` need, in order (None needs none); `leaves` are given and not looked into."""
+        return self._reached(
+            (n for n in outputs if n is not None),
+            leaves,
+            lambda entry: entry.args[:1] if entry.op == "through" else entry.args,
+        )
+
+    def linked(self, outputs: Iterable[int], leaves: Iterable[int] = ()) -> list[int]:
+        """As `live`, with those through which gradients pass besides."""
+        return self._reached(outputs, leaves, lambda entry: entry.args)
+
+    def compact(self, outputs: Iterable[int]) -> tuple["Graph", dict[int, int]]:
+        """A graph of nothing but what `outputs` are linked to, and old place → new place."""
+        found, place = Graph(), dict[int, int]()
+        for node in self.linked(outputs):
+            entry = self.nodes[node]
+            place[node] = found._append(Node(entry.op, tuple(place[arg] for arg in entry.args), entry.value))
+        return found, place
 
     def varying(self, sources: Iterable[int]) -> set[int]:
         """All nodes that depend on one of `sources`."""
@@ -98,15 +113,42 @@ class Graph:
     def evaluate(self, outputs: Sequence[int], values: Mapping[str, Any], ops: Any) -> list[Any]:
         """Compute nodes from the values of inputs by name, with the functions of `ops` (tensors or anything alike)."""
         done: dict[int, Any] = {}
-        for node in self.live(outputs):
+        for node in self.linked(outputs):
             done[node] = self._compute(self.nodes[node], done, values, ops)
         return [done[node] for node in outputs]
 
-    def digest(self, outputs: Iterable[int]) -> str:
-        """A short text that is equal exactly when the operations behind `outputs` are."""
-        outputs = list(outputs)
-        lines = [repr((n, e.op, e.args, e.value)) for n in self.live(outputs) for e in [self.nodes[n]]]
-        return hashlib.sha256("\n".join([*lines, repr(outputs)]).encode()).hexdigest()[:16]
+    def digest(self, outputs: Sequence[int | None], leaves: Iterable[int] = (), variable: Sequence[int] = ()) -> str:
+        """A short text that is equal exactly when the operations between `leaves` and `outputs` are.
+
+        Args:
+            variable: constants whose values do not count.
+        """
+        place = {node: f"number {k}" for k, node in enumerate(variable)}
+        lines = [repr(outputs)]
+        for node in self.live(outputs, leaves):
+            entry = self.nodes[node]
+            lines.append(repr((node, entry.op, entry.args, place.get(node, entry.value))))
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+    def _reached(
+        self, outputs: Iterable[int], leaves: Iterable[int], reads: Callable[[Node], tuple[int, ...]]
+    ) -> list[int]:
+        stop, seen, stack = set(leaves), set(), list(outputs)
+        while stack:
+            node = stack.pop()
+            if node not in seen:
+                seen.add(node)
+                if node not in stop:
+                    stack.extend(reads(self.nodes[node]))
+        return sorted(seen)
+
+    def _reciprocal(self, node: int) -> float | None:
+        """1/c of a constant c that is a power of two, where neither leaves float32."""
+        value = self.nodes[node].value
+        if self.nodes[node].op != "const" or not isinstance(value, float) or not math.isfinite(value):
+            return None
+        power, exponent = math.frexp(value)
+        return 1.0 / value if abs(power) == 0.5 and abs(exponent) < 120 else None
 
     def _append(self, node: Node) -> int:
         key = (node.op, node.args, _bits(node.value))
@@ -129,6 +171,8 @@ class Graph:
                 return ~args[0]
             case "round":
                 return ops.round_half_even(args[0])
+            case "through":
+                return ops.through(*args)
             case "spike" | "spike_strict":
                 return ops.spike(args[0], node.op == "spike_strict")
             case op if op in BINARY:

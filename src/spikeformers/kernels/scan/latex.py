@@ -36,6 +36,9 @@ class _SympyOps:
     def spike(self, u: Any, strict: bool = False) -> Any:
         return self._steps[strict](u)
 
+    def through(self, value: Any, smooth: Any) -> Any:
+        return value
+
     def where(self, condition: Any, a: Any, b: Any) -> Any:
         return self._piecewise((a, condition), (b, True))
 

@@ -47,6 +47,19 @@ class _StraightThrough(torch.autograd.Function):
         return grad, None
 
 
+class _Through(torch.autograd.Function):
+    """One tensor forward, the gradient to another backward."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, smooth: Tensor) -> Tensor:  # type: ignore[override]
+        ctx.shape, ctx.dtype = smooth.shape, smooth.dtype
+        return value.clone()
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor]:  # type: ignore[override]
+        return None, grad.sum_to_size(ctx.shape).to(ctx.dtype)
+
+
 class TorchOps:
     """Neuron equations on tensors.
 
@@ -65,6 +78,10 @@ class TorchOps:
     def detach(self, u: Tensor) -> Tensor:
         """The value of u with no gradient."""
         return u.detach()
+
+    def through(self, value: Tensor, smooth: Tensor) -> Tensor:
+        """`value` forward; backward the gradient of `smooth`, which kernels do not compute forward."""
+        return _Through.apply(value, smooth)
 
     def round_half_even(self, u: Tensor) -> Tensor:
         """Nearest integer, ties to even; straight-through gradient."""

@@ -2,17 +2,23 @@
 
 What depends on parameters alone (1/τ = σ(w), say) is not part of the kernel: `invariants` computes it once per call with
 ordinary tensor operations, so kernels see the results as their parameters and autograd chains through the rest.
+
+Constants (a threshold, 1/τ) are arguments of kernels: programs that differ in nothing else have one `structure` and share
+compiled kernels.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
+import torch
 from torch import Tensor
 
 from spikeformers.core.errors import ConfigError
 from spikeformers.kernels.scan.adjoint import transpose
 from spikeformers.kernels.scan.definition import Definition
-from spikeformers.kernels.scan.graph import BOOLEAN, Graph
+from spikeformers.kernels.scan.graph import BOOLEAN, LITERAL, Graph
 from spikeformers.kernels.scan.ops import TorchOps
 from spikeformers.kernels.scan.trace import Trace, _place, trace
 
@@ -22,7 +28,7 @@ class Program:
     """One step and its vector-Jacobian product, as nodes of one graph.
 
     Attributes:
-        key: names this program; equal keys mean equal kernels.
+        key: names this program; equal keys mean equal equations.
         graph: all operations.
         x, y: nodes of input and output.
         states, new_states: nodes of the states before and after, in declared order.
@@ -46,6 +52,46 @@ class Program:
     gx: int
     g_states: tuple[int | None, ...]
     g_params: tuple[int | None, ...]
+
+    @cached_property
+    def constants(self) -> tuple[int, ...]:
+        """Nodes of numbers that kernels take as arguments, in the order of `numbers`."""
+        return tuple(n for n, value in self._values.items() if math.isfinite(value) and value not in LITERAL)
+
+    @cached_property
+    def literals(self) -> dict[int, float]:
+        """Nodes of numbers that stand in the kernels themselves, and their values."""
+        return {n: value for n, value in self._values.items() if n not in self.constants}
+
+    @cached_property
+    def _values(self) -> dict[int, float]:
+        nodes = ((n, self.graph.nodes[n]) for n in self.graph.live(self._results, self._given))
+        return {n: node.value for n, node in nodes if node.op == "const" and isinstance(node.value, float)}
+
+    @cached_property
+    def structure(self) -> str:
+        """Equal where emitted kernels are equal: all that makes a program but the values of its constants."""
+        return self.graph.digest([*self._results, *self._given], self._given, self.constants)
+
+    def numbers(self, dtype: torch.dtype, device: torch.device) -> Tensor:
+        """What kernels read besides the caller's tensors: the constants, then the states before the first step."""
+        place = dtype, device
+        if place not in self._numbers:
+            values = [*(self._values[n] for n in self.constants), *self.initial, 0.0]
+            self._numbers[place] = torch.tensor(values, dtype=dtype, device=device)
+        return self._numbers[place]
+
+    @cached_property
+    def _numbers(self) -> dict[tuple[torch.dtype, torch.device], Tensor]:
+        return {}
+
+    @property
+    def _results(self) -> list[int | None]:
+        return [self.y, *self.new_states, self.gx, *self.g_states, *self.g_params]
+
+    @property
+    def _given(self) -> tuple[int, ...]:
+        return (*self.leaves, self.gy, *self.g_new)
 
     def invariants(self, params: Mapping[str, Tensor]) -> list[Tensor]:
         """The kernel's parameters from the neuron's, differentiably."""
@@ -82,21 +128,23 @@ def compile_program(definition: Definition) -> Program:
     g_states = tuple(None if definition.detach_state else found[node] for node in states)
     g_params = tuple(found[node] for node in params)
     outputs = [step.y, *new, gx, *(g for g in (*g_states, *g_params) if g is not None)]
+    key = f"{definition.key}#{graph.digest(outputs)}{'-sltt' if definition.detach_state else ''}"
+    small, at = graph.compact([*outputs, step.x, *states, *params, gy, *g_new])
     return Program(
-        key=f"{definition.key}#{graph.digest(outputs)}{'-sltt' if definition.detach_state else ''}",
-        graph=graph,
-        x=step.x,
-        states=states,
-        params=params,
-        y=step.y,
-        new_states=new,
+        key=key,
+        graph=small,
+        x=at[step.x],
+        states=tuple(at[n] for n in states),
+        params=tuple(at[n] for n in params),
+        y=at[step.y],
+        new_states=tuple(at[n] for n in new),
         names=tuple(step.states),
         initial=tuple(float(definition.states[name]) for name in step.states),
-        gy=gy,
-        g_new=g_new,
-        gx=gx,
-        g_states=g_states,
-        g_params=g_params,
+        gy=at[gy],
+        g_new=tuple(at[n] for n in g_new),
+        gx=at[gx],
+        g_states=tuple(None if g is None else at[g] for g in g_states),
+        g_params=tuple(None if g is None else at[g] for g in g_params),
     )
 
 
@@ -104,7 +152,7 @@ def _frontier(definition: Definition, step: Trace) -> tuple[int, ...]:
     """Nodes that depend on parameters alone and are read by those that depend on input or state."""
     graph = step.graph
     outputs = [step.y, *step.new_states.values()]
-    live = graph.live(outputs)
+    live = graph.linked(outputs)
     for name, node in step.params.items():
         if node not in live:
             raise ConfigError(

@@ -165,6 +165,9 @@ class TraceOps:
     def detach(self, u: Var) -> Var:
         return self._record("detach", u)
 
+    def through(self, value: Var, smooth: Var) -> Var:
+        return self._record("through", value, smooth)
+
     def round_half_even(self, u: Var) -> Var:
         return self._record("round", u)
 

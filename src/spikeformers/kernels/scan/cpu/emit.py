@@ -1,64 +1,24 @@
 """From a `Program` to Numba source.
 
 An emitted module has one C function, `entry`. It draws shares of the neurons (see `kernels.threads`) and scans each
-share in blocks: over blocks, inside over T, innermost over the neurons of a block. The innermost loop holds the recorded
-operations one to a line and becomes vector code. The forward kernel saves nothing. The backward kernel first recomputes
-the states of a block into a buffer that stays in cache, then runs the adjoint from the last step to the first.
+share in blocks: over blocks, inside over T, inside over the stages of a step (see `stages`), innermost over the neurons of
+a block. The innermost loops hold the recorded operations one to a line and become vector code. The forward kernel saves
+nothing. The backward kernel first recomputes the states of a block into a buffer that stays in cache, with what the
+adjoint needs of the way there, then runs the adjoint from the last step to the first.
 
 The argument of `entry` points at 64-bit integers: steps, neurons, shares, neurons of a share, neurons of a block, the
-counter of drawn shares, then the addresses of the arrays in the order that `forward_source` and `backward_source` name.
+counter of drawn shares, then the addresses of the program's numbers and of the arrays in the order that `forward_source`
+and `backward_source` name.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from spikeformers.kernels.scan.cpu.operations import EXPRESSIONS, LOAD, STORE
+from spikeformers.kernels.scan.cpu.stages import Plan, Stage, passed
 from spikeformers.kernels.scan.program import Program
 
-_EXPRESSIONS = {
-    "add": "{0} + {1}",
-    "sub": "{0} - {1}",
-    "mul": "{0} * {1}",
-    "div": "{0} / {1}",
-    "neg": "-{0}",
-    "lt": "{0} < {1}",
-    "le": "{0} <= {1}",
-    "gt": "{0} > {1}",
-    "ge": "{0} >= {1}",
-    "eq": "{0} == {1}",
-    "ne": "{0} != {1}",
-    "and": "{0} & {1}",
-    "or": "{0} | {1}",
-    "not": "not {0}",
-    "where": "{1} if {0} else {2}",
-    "spike": "ONE if {0} >= ZERO else (ZERO if {0} < ZERO else {0})",
-    "spike_strict": "ONE if {0} > ZERO else (ZERO if {0} <= ZERO else {0})",
-    "detach": "{0}",
-    "floor": "fm.floor({0})",
-    "round": "fm.round_half_even({0})",
-    "sqrt": "fm.sqrt({0})",
-    "abs": "fm.absolute({0})",
-    "sin": "math.sin({0})",
-    "cos": "math.cos({0})",
-    "atan": "math.atan({0})",
-    "erf": "math.erf({0})",
-}
-_BY_WIDTH = {
-    "float32": {
-        "exp": "fm.exp32({0})",
-        "log": "fm.log32({0})",
-        "tanh": "fm.tanh32({0})",
-        "sigmoid": "fm.sigmoid32({0})",
-    },
-    "float64": {
-        "exp": "math.exp({0})",
-        "log": "math.log({0})",
-        "tanh": "math.tanh({0})",
-        "sigmoid": "fm.sigmoid64({0})",
-    },
-}
-_LOAD = {"float32": "{0}", "float64": "{0}", "uint16": "fm.from_bfloat16({0})"}
-_STORE = {"float32": "{0}", "float64": "{0}", "uint16": "fm.to_bfloat16({0})"}
 _HEAD = 6
 
 
@@ -82,16 +42,28 @@ class Mode:
 
 
 def forward_source(program: Program, mode: Mode) -> str:
-    """Source of the forward kernel over x, y, [state_k], [param_j], [last_k]."""
+    """Source of the forward kernel over numbers, x, y, [state_k], [param_j], [last_k]."""
     return _Emitter(program, mode).forward()
 
 
 def backward_source(program: Program, mode: Mode) -> str:
-    """Source of the backward kernel over x, gy, gx, [state_k], [param_j], [g_last_k], [g_state_k], [g_param_j].
+    """Source of the backward kernel over numbers, x, gy, gx, [state_k], [param_j], [g_last_k], [g_state_k], [g_param_j].
 
     `g_param_j` receives one value per neuron, or, of a scalar parameter, one float64 sum per share.
     """
     return _Emitter(program, mode).backward()
+
+
+def forward_rows(program: Program) -> tuple[int, int]:
+    """Rows of a block that the forward kernel works on: so many, and so many more for each step."""
+    return len(program.states) + len(passed(Plan(program).forward)) + 2, 0
+
+
+def backward_rows(program: Program) -> tuple[int, int]:
+    """As `forward_rows`, of the backward kernel."""
+    plan, states = Plan(program), len(program.states)
+    between = {*passed(plan.recompute), *passed(plan.adjoint)} - {*plan.kept}
+    return 2 * states + len(between) + len(program.params) + 3, states + len(plan.kept)
 
 
 class _Emitter:
@@ -99,99 +71,98 @@ class _Emitter:
 
     def __init__(self, program: Program, mode: Mode) -> None:
         self.program, self.mode, self.graph = program, mode, program.graph
+        self.plan = Plan(program)
         self.states = range(len(program.states))
         self.lines: list[str] = []
         self.scratch: list[str] = []
+        self.numbers: dict[str, int] = {}
         self.depth = 0
 
     def forward(self) -> str:
-        program, states = self.program, self.states
-        outputs = [program.y, *program.new_states]
-        self._open_entry("forward", ["y"], ["last"], outputs, {"work": (str(len(states)), self.mode.wide)})
-        self._rows("v", "work", (f"{k} * block" for k in states))
+        program, states, stages = self.program, self.states, self.plan.forward
+        between = passed(stages)
+        self._open_entry("forward", ["y"], ["last"], {"work": f"{len(states) + len(between)}"})
+        self._rows([*(f"v{k}" for k in states), *(f"r{node}" for node in between)], "work")
         self._start_states("v")
         self._open("for t in range(steps):")
-        self._rows("xs ys", "x y", ["t * count + o"] * 2)
-        self._open("for i in range(n):")
-        self._step(outputs, states_from="v")
-        self(f"ys[i] = {_STORE[self.mode.storage].format(f'n{program.y}')}")
-        self(*(f"v{k}[i] = n{node}" for k, node in enumerate(program.new_states)))
-        self._close(2)
+        self("xs = fm.at(x, t * count + o)", "ys = fm.at(y, t * count + o)")
+        for stage in stages:
+            self._open_stage(stage, "v")
+            if stage is stages[-1]:
+                self(self._put("ys", STORE[self.mode.storage].format(f"n{program.y}")))
+                self(*(self._put(f"v{k}", f"n{node}") for k, node in enumerate(program.new_states)))
+            self._close()
+        self._close()
         if self.mode.last:
-            self._each(f"last_{k}[o + i] = v{k}[i]" for k in states)
+            self._each(self._put(f"last_{k}", self._get(f"v{k}"), "o + i") for k in states)
         return self._finish()
 
     def backward(self) -> str:
-        program, mode, states = self.program, self.mode, self.states
+        program, mode, states, plan = self.program, self.mode, self.states, self.plan
         sums = [j for j, own in enumerate(mode.per_neuron) if not own and program.g_params[j] is not None]
-        gradients = [g for g in (program.gx, *program.g_states, *program.g_params) if g is not None]
-        scratch = {
-            "past": (f"steps * {len(states)}", mode.wide),
-            "work": (str(len(states) + len(sums)), mode.wide),
-            "total": (str(len(sums)), "float64"),
-        }
-        arrays = ["g_last"] * mode.last + ["g_state"] * mode.given + ["g_param"]
-        self._open_entry("backward", ["gy", "gx"], arrays, [*program.new_states, *gradients], scratch, sums)
-        self._recompute()
-        self._rows("g", "work", (f"{k} * block" for k in states))
         own = [j for j, own in enumerate(mode.per_neuron) if own]
-        for row, j in enumerate(sums):
-            self(f"a{j} = fm.at(work, {len(states) + row} * block)")
+        between = sorted({*passed(plan.recompute), *passed(plan.adjoint)} - {*plan.kept})
+        past = f"(steps + 1) * {len(states)} + steps * {len(plan.kept)}"
+        arrays = ["g_last"] * mode.last + ["g_state"] * mode.given + ["g_param"]
+        scratch = {"past": past, "work": f"{len(states) + len(between)}"}
+        self._open_entry("backward", ["gy", "gx"], arrays, scratch, sums)
+        self._rows([*(f"g{k}" for k in states), *(f"r{node}" for node in between)], "work")
+        if states:
+            self._recompute()
         self(*(f"a{j} = fm.at(g_param_{j}, o)" for j in own))
-        self._each([f"g{k}[i] = {f'g_last_{k}[o + i]' if mode.last else 'ZERO'}" for k in states])
-        self._each([f"a{j}[i] = ZERO" for j in (*sums, *own)])
-        self._adjoint(gradients)
-        self._each(f"total[{row} * block + i] += a{j}[i]" for row, j in enumerate(sums))
+        self._each([self._put(f"g{k}", self._get(f"g_last_{k}", "o + i") if mode.last else "ZERO") for k in states])
+        self._each([self._put(f"a{j}", "ZERO") for j in own])
+        self._adjoint(sums)
         if mode.given:
-            self._each(f"g_state_{k}[o + i] = g{k}[i]" for k in states)
+            self._each(self._put(f"g_state_{k}", self._get(f"g{k}"), "o + i") for k in states)
         return self._finish(sums)
 
     def _recompute(self) -> None:
-        states = self.states
-        if not states:
-            return
-        self._rows("w", "past", (f"{k} * block" for k in states))
+        states, stages = self.states, self.plan.recompute
+        self._rows([f"w{k}" for k in states], "past")
         self._start_states("w")
-        self._open("for t in range(steps - 1):")
+        self._open(f"for t in range({'steps' if self.plan.kept else 'steps - 1'}):")
         self("xs = fm.at(x, t * count + o)")
-        self._rows("v", "past", (f"(t * {len(states)} + {k}) * block" for k in states))
-        self._rows("w", "past", (f"((t + 1) * {len(states)} + {k}) * block" for k in states))
-        self._open("for i in range(n):")
-        self._step(self.program.new_states, states_from="v")
-        self(*(f"w{k}[i] = n{node}" for k, node in enumerate(self.program.new_states)))
-        self._close(2)
+        self._past_rows("v", "t")
+        self._past_rows("w", "t + 1")
+        self._kept_rows()
+        for stage in stages:
+            self._open_stage(stage, "v")
+            if stage is stages[-1]:
+                self(*(self._put(f"w{k}", f"n{node}") for k, node in enumerate(self.program.new_states)))
+            self._close()
+        self._close()
 
-    def _adjoint(self, gradients: list[int]) -> None:
-        program, states = self.program, self.states
+    def _adjoint(self, sums: Sequence[int]) -> None:
+        program, stages = self.program, self.plan.adjoint
         self._open("for s in range(steps):")
         self("t = steps - 1 - s")
-        self._rows("xs gys gxs", "x gy gx", ["t * count + o"] * 3)
-        self._rows("v", "past", (f"(t * {len(states)} + {k}) * block" for k in states))
-        self._open("for i in range(n):")
-        self(f"n{program.gy} = {_LOAD[self.mode.storage].format('gys[i]')}")
-        self(*(f"n{node} = g{k}[i]" for k, node in enumerate(program.g_new)))
-        self._step(gradients, states_from="v", given=(program.gy, *program.g_new))
-        self(f"gxs[i] = {_STORE[self.mode.storage].format(f'n{program.gx}')}")
-        self(*(f"g{k}[i] = {'ZERO' if g is None else f'n{g}'}" for k, g in enumerate(program.g_states)))
-        self(*(f"a{j}[i] += n{g}" for j, g in enumerate(program.g_params) if g is not None))
-        self._close(2)
+        self(*(f"{name}s = fm.at({name}, t * count + o)" for name in ("x", "gy", "gx")))
+        self._past_rows("v", "t")
+        self._kept_rows()
+        self(*(f"s{j} = ZERO" for j in sums))
+        for stage in stages:
+            self._open_stage(stage, "v", adjoint=True)
+            if stage is stages[-1]:
+                self(self._put("gxs", STORE[self.mode.storage].format(f"n{program.gx}")))
+                new = ["ZERO" if g is None else f"n{g}" for g in program.g_states]
+                self(*(self._put(f"g{k}", value) for k, value in enumerate(new)))
+                for j, g in enumerate(program.g_params):
+                    if g is not None:
+                        more = f"{self._get(f'a{j}')} + n{g}"
+                        self(f"s{j} = fm.add_freely(s{j}, n{g})" if j in sums else self._put(f"a{j}", more))
+            self._close()
+        self(*(f"total{j} += s{j}" for j in sums))
+        self._close()
 
     def _open_entry(
-        self,
-        name: str,
-        outer: list[str],
-        inner: list[str],
-        outputs: list[int],
-        scratch: dict[str, tuple[str, str]],
-        sums: Iterable[int] = (),
+        self, name: str, outer: list[str], inner: list[str], scratch: dict[str, str], sums: Iterable[int] = ()
     ) -> None:
-        """Everything before the work on one block: constants, the arrays, the loops over shares and blocks."""
+        """Everything before the work on one block: numbers, the arrays, the loops over shares and blocks."""
         program, mode = self.program, self.mode
-        self._constants(name, outputs)
-        self("", "", '@cfunc("void(CPointer(int64))", error_model="numpy", fastmath=False, cache=True)')
-        self._open("def entry(a):")
+        self._head(name)
         self("steps, count, shares, part, block = a[0], a[1], a[2], a[3], a[4]")
-        arrays = [(array, mode.storage) for array in ("x", *outer)]
+        arrays = [("numbers", mode.wide), *((array, mode.storage) for array in ("x", *outer))]
         arrays += [(f"state_{k}", mode.wide) for k in self.states if mode.given]
         arrays += [(f"param_{j}", mode.wide) for j in range(len(program.params))]
         for group in inner:
@@ -204,17 +175,16 @@ class _Emitter:
             ]
         for place, (array, kind) in enumerate(arrays, start=_HEAD):
             self(f"{array} = fm.pointer(a[{place}], np.{kind}(0))")
+        self(*(f"n{node} = numbers[{k}]" for k, node in enumerate(program.constants)))
+        self(*(f"initial_{k} = numbers[{len(program.constants) + k}]" for k in self.states))
         self.scratch = list(scratch)
-        for array, (rows, kind) in scratch.items():
-            self(f"{array}_memory = np.empty(({rows}) * block + 1, np.{kind})")
-            self(f"{array} = fm.pointer(np.int64({array}_memory.ctypes.data), np.{kind}(0))")
+        for array, rows in scratch.items():
+            self(f"{array}_memory = np.empty(({rows}) * block + 1, np.{mode.wide})")
+            self(f"{array} = fm.pointer(np.int64({array}_memory.ctypes.data), np.{mode.wide}(0))")
         self(*(f"n{program.params[j]} = param_{j}[0]" for j, own in enumerate(mode.per_neuron) if not own))
         self("share = fm.draw(fm.at(a, 5))")
         self._open("while share < shares:")
-        for row, _ in enumerate(sums):
-            self._open("for i in range(block):")
-            self(f"total[{row} * block + i] = 0.0")
-            self._close()
+        self(*(f"total{j} = 0.0" for j in sums))
         self("o = share * part", "end = min(o + part, count)")
         self._open("while o < end:")
         self("n = min(block, end - o)")
@@ -224,49 +194,64 @@ class _Emitter:
         """Close the loops. Scratch arrays are touched at the very end, since only pointers to them were in use so far."""
         self("o += block")
         self._close()
-        for row, j in enumerate(sums):
-            self("sum = 0.0")
-            self._open("for i in range(block):")
-            self(f"sum += total[{row} * block + i]")
-            self._close()
-            self(f"g_param_{j}[share] = sum")
+        self(*(f"g_param_{j}[share] = total{j}" for j in sums))
         self("share = fm.draw(fm.at(a, 5))")
         self._close()
         self(*(f"{array}_memory[0] = ZERO" for array in self.scratch))
         return "\n".join(self.lines) + "\n"
 
-    def _constants(self, name: str, outputs: list[int]) -> None:
+    def _head(self, name: str) -> None:
         wide = self.mode.wide
-        self(f'"""Fused {name} scan of {_comment(self.program.key)}."""', "", "import math", "", "import numpy as np")
+        self(f'"""Fused {name} scan, program {self.program.structure}."""', "", "import math", "", "import numpy as np")
         self("from numba import cfunc", "", "from spikeformers.kernels.scan.cpu import math as fm", "")
         self(f"ZERO, ONE = np.{wide}(0.0), np.{wide}(1.0)")
-        for node in self.graph.live(outputs):
-            if self.graph.nodes[node].op == "const":
-                self(f"n{node} = np.{wide}({_number(self.graph.nodes[node].value)})")
-        self(*(f"initial_{k} = np.{wide}({_number(value)})" for k, value in enumerate(self.program.initial)))
+        self(*(f"n{node} = np.{wide}({_literal(value)})" for node, value in self.program.literals.items()))
+        self("", "", '@cfunc("void(CPointer(int64))", error_model="numpy", fastmath=False, cache=True)')
+        self._open("def entry(a):")
 
     def _start_states(self, rows: str) -> None:
-        self._each(f"{rows}{k}[i] = {f'state_{k}[o + i]' if self.mode.given else f'initial_{k}'}" for k in self.states)
+        given = self.mode.given
+        values = [self._get(f"state_{k}", "o + i") if given else f"initial_{k}" for k in self.states]
+        self._each(self._put(f"{rows}{k}", value) for k, value in enumerate(values))
 
-    def _step(self, outputs: Iterable[int], states_from: str, given: Iterable[int] = ()) -> None:
-        """Load what one neuron's step reads, then the operations behind `outputs`."""
-        program = self.program
-        self(f"n{program.x} = {_LOAD[self.mode.storage].format('xs[i]')}")
-        self(*(f"n{node} = {states_from}{k}[i]" for k, node in enumerate(program.states)))
-        self(*(f"n{node} = p{j}[i]" for j, node in enumerate(program.params) if self.mode.per_neuron[j]))
-        leaves = {*program.leaves, *given}
-        expressions = _EXPRESSIONS | _BY_WIDTH[self.mode.wide]
-        for node in self.graph.live(outputs, leaves):
+    def _open_stage(self, stage: Stage, states: str, adjoint: bool = False) -> None:
+        """A loop over neurons: load what a step reads, then the operations of the stage, then store what is kept."""
+        program, mode = self.program, self.mode
+        self._open("for i in range(n):")
+        reads = {program.x: "xs"} | {node: f"{states}{k}" for k, node in enumerate(program.states)}
+        reads |= {node: f"p{j}" for j, node in enumerate(program.params) if mode.per_neuron[j]}
+        if adjoint:
+            reads |= {program.gy: "gys"} | {node: f"g{k}" for k, node in enumerate(program.g_new)}
+            reads |= {node: f"r{node}" for node in self.plan.kept}
+        for node, row in (reads | {node: f"r{node}" for node in stage.loads}).items():
+            stored = LOAD[mode.storage] if row in ("xs", "gys") else "{0}"
+            self(f"n{node} = {stored.format(self._get(row))}")
+        for node in stage.nodes:
             entry = self.graph.nodes[node]
-            if node not in leaves and entry.op != "const":
-                self(f"n{node} = {expressions[entry.op].format(*(f'n{a}' for a in entry.args))}")
+            self(f"n{node} = {EXPRESSIONS[mode.wide][entry.op].format(*(f'n{a}' for a in entry.args))}")
+        self(*(self._put(f"r{node}", f"n{node}") for node in stage.stores))
 
-    def _rows(self, names: str, arrays: str, offsets: Iterable[str]) -> None:
-        """Pointers `names` (one name: numbered) into `arrays` (one array: the same) at `offsets`."""
-        many = names.split()
-        for k, offset in enumerate(offsets):
-            name, array = (f"{names}{k}", arrays) if len(many) == 1 else (many[k], arrays.split()[k])
-            self(f"{name} = fm.at({array}, {offset})")
+    def _get(self, row: str, place: str = "i") -> str:
+        return f"fm.get({row}, {place}, {self._number(row)})"
+
+    def _put(self, row: str, value: str, place: str = "i") -> str:
+        return f"fm.put({row}, {place}, {value}, {self._number(row)})"
+
+    def _number(self, row: str) -> int:
+        """What tells rows apart; new states (w) are the old ones (v) of the next step."""
+        return self.numbers.setdefault(row.replace("w", "v"), len(self.numbers))
+
+    def _rows(self, names: Iterable[str], array: str) -> None:
+        """Pointers to the first rows of an array, one for each name."""
+        self(*(f"{name} = fm.at({array}, {k} * block)" for k, name in enumerate(names)))
+
+    def _past_rows(self, name: str, step: str) -> None:
+        self(*(f"{name}{k} = fm.at(past, (({step}) * {len(self.states)} + {k}) * block)" for k in self.states))
+
+    def _kept_rows(self) -> None:
+        kept, states = self.plan.kept, len(self.states)
+        start = f"(steps + 1) * {states} + t * {len(kept)}"
+        self(*(f"r{node} = fm.at(past, ({start} + {k}) * block)" for k, node in enumerate(kept)))
 
     def _each(self, lines: Iterable[str]) -> None:
         lines = list(lines)
@@ -286,14 +271,5 @@ class _Emitter:
         self.lines += ["    " * self.depth + line for line in lines]
 
 
-def _number(value: float | str | None) -> str:
-    number = float(value if value is not None else 0.0)
-    if math.isnan(number):
-        return "math.nan"
-    if math.isinf(number):
-        return "math.inf" if number > 0 else "-math.inf"
-    return repr(number)
-
-
-def _comment(key: str) -> str:
-    return key.replace("\\", "/").replace('"', "'")
+def _literal(number: float) -> str:
+    return repr(number) if math.isfinite(number) else f"math.{number}".replace("math.-", "-math.")

@@ -15,25 +15,43 @@ from numba.extending import intrinsic
 _F32, _I32, _I16 = ir.FloatType(), ir.IntType(32), ir.IntType(16)
 
 
-def _llvm_function(name: str) -> Any:
-    """An intrinsic that calls LLVM's function `name` on its floating-point type."""
+def _llvm_function(name: str, arguments: int = 1) -> Any:
+    """An intrinsic that calls LLVM's function `name` on numbers of one floating-point type."""
 
-    @intrinsic
-    def call(typing_context: Any, u: Any) -> Any:
-        def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            kind = args[0].type
-            function = builder.module.declare_intrinsic(name, [kind])
-            return builder.call(function, args)
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = args[0].type
+        function = builder.module.declare_intrinsic(name, [kind], ir.FunctionType(kind, [kind] * arguments))
+        return builder.call(function, args)
 
-        return u(u), emit
+    def one(typing_context: Any, a: Any) -> Any:
+        return a(a), emit
 
-    return call
+    def two(typing_context: Any, a: Any, b: Any) -> Any:
+        return a(a, a), emit
+
+    def three(typing_context: Any, a: Any, b: Any, c: Any) -> Any:
+        return a(a, a, a), emit
+
+    return intrinsic((one, two, three)[arguments - 1])
 
 
 floor = _llvm_function("llvm.floor")
 round_half_even = _llvm_function("llvm.rint")
 sqrt = _llvm_function("llvm.sqrt")
 absolute = _llvm_function("llvm.fabs")
+copy_sign = _llvm_function("llvm.copysign", 2)
+fma = _llvm_function("llvm.fmuladd", 3)
+"""a · b + c, rounded once on processors that have the instruction, else twice."""
+
+
+@intrinsic
+def add_freely(typing_context: Any, total: Any, term: Any) -> Any:
+    """total + term as part of a sum that LLVM may take in any order, as vector code must."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.fadd(args[0], args[1], flags=("reassoc", "nsz"))
+
+    return total(total, total), emit
 
 
 @intrinsic
@@ -90,6 +108,39 @@ def at(typing_context: Any, start: Any, offset: Any) -> Any:
     return start(start, types.int64), emit
 
 
+def _mark(builder: Any, access: Any, row: int) -> None:
+    """Tell LLVM that an access to memory overlaps none to other rows (as types of C that differ do not overlap)."""
+    module = builder.module
+    root = module.add_metadata([ir.MetaDataString(module, "rows of a scan")])
+    zero = ir.Constant(ir.IntType(64), 0)
+    kind = module.add_metadata([ir.MetaDataString(module, f"row {row}"), root, zero])
+    access.set_metadata("tbaa", module.add_metadata([kind, kind, zero]))
+
+
+@intrinsic(prefer_literal=True)
+def get(typing_context: Any, start: Any, place: Any, row: Any) -> Any:
+    """start[place], where the memory of a `row` (a literal number) is reached by no other row."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        value = builder.load(builder.gep(args[0], [args[1]], inbounds=True))
+        _mark(builder, value, row.literal_value)
+        return value
+
+    return start.dtype(start, types.int64, row), emit
+
+
+@intrinsic(prefer_literal=True)
+def put(typing_context: Any, start: Any, place: Any, value: Any, row: Any) -> Any:
+    """start[place] = value, as `get`."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        access = builder.store(args[2], builder.gep(args[0], [args[1]], inbounds=True))
+        _mark(builder, access, row.literal_value)
+        return context.get_dummy_value()
+
+    return types.void(start, types.int64, start.dtype, row), emit
+
+
 @intrinsic
 def draw(typing_context: Any, counter: Any) -> Any:
     """Add 1 to the integer that `counter` points at, as one indivisible step; returns what it was before."""
@@ -101,14 +152,26 @@ def draw(typing_context: Any, counter: Any) -> Any:
 
 
 @intrinsic
-def _power_of_two(typing_context: Any, k: Any) -> Any:
-    """2^k of an integral float32 k in [-126, 127]."""
+def _power_of_two(typing_context: Any, t: Any) -> Any:
+    """2^k from the float32 t = 1.5 · 2^23 + 127 + k, k in [-126, 127]: its low bits are those of the exponent."""
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        exponent = builder.add(builder.fptosi(args[0], _I32), ir.Constant(_I32, 127))
-        return builder.bitcast(builder.shl(exponent, ir.Constant(_I32, 23)), _F32)
+        return builder.bitcast(builder.shl(builder.bitcast(args[0], _I32), ir.Constant(_I32, 23)), _F32)
 
     return types.float32(types.float32), emit
+
+
+@intrinsic
+def _powers_of_two(typing_context: Any, t: Any) -> Any:
+    """Two powers whose product is 2^k from the float32 t = 1.5 · 2^23 + 254 + k, k in [-150, 128]."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        bits, width = builder.bitcast(args[0], _I32), ir.Constant(_I32, 23)
+        first = builder.lshr(bits, ir.Constant(_I32, 1))
+        parts = [builder.bitcast(builder.shl(half, width), _F32) for half in (first, builder.sub(bits, first))]
+        return context.make_tuple(builder, signature.return_type, parts)
+
+    return types.UniTuple(types.float32, 2)(types.float32), emit
 
 
 @intrinsic
@@ -130,11 +193,12 @@ def _f(value: float) -> np.float32:
     return np.float32(value)
 
 
-_LOG2E, _LN2_HIGH, _LN2_LOW = _f(1.4426950408889634), _f(0.693359375), _f(-2.12194440e-4)
-_LOWEST, _HIGHEST = _f(-104.0), _f(89.0)
-_E2, _E3, _E4, _E5, _E6, _E7 = map(_f, (0.5, 1 / 6, 4.16657962e-2, 8.33345205e-3, 1.39819994e-3, 1.98756912e-4))
 _ZERO, _HALF, _ONE, _TWO = map(_f, (0.0, 0.5, 1.0, 2.0))
-_TANH_SMALL = _f(0.625)
+_LOG2E, _LN2_HIGH, _LN2_LOW = _f(1.4426950408889634), _f(0.693359375), _f(-2.12194440e-4)
+_LOWEST, _HIGHEST, _SATURATED = _f(-104.0), _f(89.0), _f(86.0)
+_WHOLE, _WHOLE_HALVES = _f(1.5 * 2**23 + 127), _f(1.5 * 2**23 + 254)
+_E2, _E3, _E4, _E5, _E6, _E7 = map(_f, (0.5, 1 / 6, 4.16657962e-2, 8.33345205e-3, 1.39819994e-3, 1.98756912e-4))
+_TANH_SMALL, _TANH_ONE = _f(0.625), _f(20.0)
 _T3, _T5, _T7, _T9, _T11 = map(
     _f, (-3.33332819422e-1, 1.33314422036e-1, -5.37397155531e-2, 2.06390887954e-2, -5.70498872745e-3)
 )
@@ -147,23 +211,32 @@ _INFINITY, _NAN = _f(math.inf), _f(math.nan)
 
 
 @njit(forceinline=True, error_model="numpy")
+def _exp_reduced(x, k):  # type: ignore[no-untyped-def]
+    """e^r of r = x − k ln 2, |r| ≤ ½ ln 2."""
+    r = fma(k, -_LN2_LOW, fma(k, -_LN2_HIGH, x))
+    z = r * r
+    p = fma(z, fma(z, fma(r, _E7, _E6), fma(r, _E5, _E4)), fma(r, _E3, _E2))
+    return fma(z, p, r) + _ONE
+
+
+@njit(forceinline=True, error_model="numpy")
 def exp32(x):  # type: ignore[no-untyped-def]
-    """e^x: x = k ln 2 + r with |r| ≤ ½ ln 2, a polynomial in r, times 2^k in two halves (so that subnormals come out)."""
-    low = x if x > _LOWEST else _LOWEST
-    c = low if low < _HIGHEST else _HIGHEST
-    k = round_half_even(c * _LOG2E)
-    r = (c - k * _LN2_HIGH) - k * _LN2_LOW
-    p = _E2 + r * (_E3 + r * (_E4 + r * (_E5 + r * (_E6 + r * _E7))))
-    p = _ONE + (r + r * r * p)
-    first = floor(k * _HALF)
-    value = (p * _power_of_two(first)) * _power_of_two(k - first)
-    return value if x == x else x
+    """e^x = e^r 2^k; 2^k in two halves, so that subnormals come out. The clamps let NaN pass."""
+    low = _LOWEST if x < _LOWEST else x
+    c = _HIGHEST if low > _HIGHEST else low
+    t = fma(c, _LOG2E, _WHOLE_HALVES)
+    first, second = _powers_of_two(t)
+    return (_exp_reduced(c, t - _WHOLE_HALVES) * first) * second
 
 
 @njit(forceinline=True, error_model="numpy")
 def sigmoid32(x):  # type: ignore[no-untyped-def]
-    """1 / (1 + e^-x)."""
-    return _ONE / (_ONE + exp32(-x))
+    """1 / (1 + e^-x), where half of e^-x needs but one power of two."""
+    high = _SATURATED if x > _SATURATED else x
+    c = -_HIGHEST if high < -_HIGHEST else high
+    t = fma(c, -_LOG2E, _WHOLE - _ONE)
+    p = _exp_reduced(-c, t - (_WHOLE - _ONE))
+    return _ONE / fma(p + p, _power_of_two(t), _ONE)
 
 
 @njit(forceinline=True, error_model="numpy")
@@ -171,25 +244,25 @@ def tanh32(x):  # type: ignore[no-untyped-def]
     """An odd polynomial near 0, elsewhere 1 − 2 / (e^2|x| + 1) with the sign of x."""
     a = absolute(x)
     z = x * x
-    small = x + x * z * (_T3 + z * (_T5 + z * (_T7 + z * (_T9 + z * _T11))))
-    big = _ONE - _TWO / (exp32(a + a) + _ONE)
-    signed = -big if x < _ZERO else big
-    return small if a < _TANH_SMALL else signed
+    small = fma(x * z, fma(z, fma(z * z, fma(z, _T11, _T9), fma(z, _T7, _T5)), _T3), x)
+    double = a + a
+    c = _TANH_ONE if double > _TANH_ONE else double
+    t = fma(c, _LOG2E, _WHOLE)
+    big = _ONE - _TWO / fma(_exp_reduced(c, t - _WHOLE), _power_of_two(t), _ONE)
+    return small if a < _TANH_SMALL else copy_sign(big, x)
 
 
 @njit(forceinline=True, error_model="numpy")
 def log32(x):  # type: ignore[no-untyped-def]
     """ln x: x = m 2^e with m near 1, a polynomial in m − 1, plus e ln 2."""
     subnormal = x < _TINY
-    lifted = x * _SCALE if subnormal else x
-    safe = lifted if (lifted >= _TINY) & (lifted < _INFINITY) else _ONE
-    m, e = _split(safe)
-    e = e - _SCALE_LOG2 if subnormal else e
+    m, e = _split(x * _SCALE if subnormal else x)
+    e = e - (_SCALE_LOG2 if subnormal else _ZERO)
     r = m - _ONE
     z = r * r
-    p = ((((_L0 * r + _L1) * r + _L2) * r + _L3) * r + _L4) * r + _L5
-    p = ((p * r + _L6) * r + _L7) * r + _L8
-    value = r + ((r * z * p + e * _LN2_LOW) - _HALF * z) + e * _LN2_HIGH
+    p = fma(fma(fma(fma(fma(_L0, r, _L1), r, _L2), r, _L3), r, _L4), r, _L5)
+    p = fma(fma(fma(p, r, _L6), r, _L7), r, _L8)
+    value = fma(e, _LN2_HIGH, r + fma(-_HALF, z, fma(r * z, p, e * _LN2_LOW)))
     value = value if x > _ZERO else (-_INFINITY if x == _ZERO else _NAN)
     return value if x < _INFINITY else x
 

@@ -3,13 +3,14 @@
 import ctypes
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from spikeformers.kernels.scan.cpu.emit import Mode, backward_source, forward_source
+from spikeformers.kernels.scan.cpu.emit import Mode, backward_rows, backward_source, forward_rows, forward_source
 from spikeformers.kernels.scan.layout import in_layout_of, with_steps_outermost
 from spikeformers.kernels.scan.program import Program
 from spikeformers.kernels.scan.source import load
@@ -20,6 +21,7 @@ DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 
 _STORAGE = {torch.float32: "float32", torch.float64: "float64", torch.bfloat16: "uint16"}
 _FORWARD_BLOCK = 2048
+_FORWARD_BYTES = 40 * 1024
 _BACKWARD_BYTES = 192 * 1024
 _BACKWARD_BLOCK = 1024
 _GRAIN = 32768
@@ -40,8 +42,8 @@ def forward(
     step = source[0]
     last = [torch.empty_like(step, dtype=wide) for _ in program.states] if keep else []
     values, mode = _parameters(program, params, step, bool(states), keep)
-    arrays = [source, y, *(in_layout_of(s, step) for s in states), *values, *last]
-    _launch(_entry(program, mode, "forward"), arrays, source, _FORWARD_BLOCK)
+    arrays = [program.numbers(wide, x.device), source, y, *(in_layout_of(s, step) for s in states), *values, *last]
+    _launch(_kernel(program, mode, "forward"), arrays, source)
     return [in_layout_of(y, x), *(in_layout_of(v, x[0]) for v in last)]
 
 
@@ -68,11 +70,16 @@ def backward(
         torch.zeros_like(step, dtype=wide) if own else torch.zeros(shares, dtype=torch.float64)
         for own in mode.per_neuron
     ]
-    arrays = [source, in_layout_of(gy, source), gx, *(in_layout_of(s, step) for s in states), *values]
+    arrays = [
+        program.numbers(wide, x.device),
+        source,
+        in_layout_of(gy, source),
+        gx,
+        *(in_layout_of(s, step) for s in states),
+        *values,
+    ]
     arrays += [*(in_layout_of(g.to(wide), step) for g in g_last), *g_states, *sums]
-    rows = x.shape[0] * len(program.states) + len(program.states) + 2 * len(params) + 3
-    fitting = _BACKWARD_BYTES // (rows * wide.itemsize) // 16 * 16
-    _launch(_entry(program, mode, "backward"), arrays, source, max(64, min(_BACKWARD_BLOCK, fitting)))
+    _launch(_kernel(program, mode, "backward"), arrays, source)
     g_params = [
         g if own else g.sum().to(wide).reshape(p.shape) for g, p, own in zip(sums, params, mode.per_neuron, strict=True)
     ]
@@ -91,16 +98,36 @@ def _parameters(
     return values, Mode(_STORAGE[step.dtype], wide, own, given and has_states, last and has_states)
 
 
-_entries: dict[tuple[str, Mode, str], int] = {}
+@dataclass(frozen=True)
+class _Kernel:
+    """A compiled entry point, and how many neurons it takes at once so that what it works on stays in cache."""
+
+    address: int
+    width: int
+    most: int
+    cache: int
+    rows: int
+    rows_a_step: int
+
+    def block(self, steps: int) -> int:
+        """Neurons of a block for so many steps."""
+        fitting = self.cache // ((self.rows + steps * self.rows_a_step) * self.width) // 16 * 16
+        return max(64, min(self.most, fitting))
 
 
-def _entry(program: Program, mode: Mode, name: str) -> int:
-    """Address of the compiled entry point."""
-    key = (program.key, mode, name)
-    found = _entries.get(key)
+_kernels: dict[tuple[str, Mode, str], _Kernel] = {}
+
+
+def _kernel(program: Program, mode: Mode, name: str) -> _Kernel:
+    key = (program.structure, mode, name)
+    found = _kernels.get(key)
     if found is None:
-        source = forward_source(program, mode) if name == "forward" else backward_source(program, mode)
-        found = _entries[key] = load(source, "entry", toolchain()).address
+        width = 8 if mode.wide == "float64" else 4
+        if name == "forward":
+            source, room = forward_source(program, mode), (_FORWARD_BLOCK, _FORWARD_BYTES, *forward_rows(program))
+        else:
+            source, room = backward_source(program, mode), (_BACKWARD_BLOCK, _BACKWARD_BYTES, *backward_rows(program))
+        found = _kernels[key] = _Kernel(load(source, "entry", toolchain()).address, width, *room)
     return found
 
 
@@ -114,14 +141,14 @@ def _shares(x: Tensor) -> tuple[int, int, int]:
     return threads, -(-count // part), part
 
 
-def _launch(entry: int, arrays: Sequence[Tensor], x: Tensor, block: int) -> None:
-    """Run an entry point on dense tensors that hold steps one after the other, or values of neurons or shares."""
+def _launch(kernel: _Kernel, arrays: Sequence[Tensor], x: Tensor) -> None:
+    """Run a kernel on dense tensors that hold steps one after the other, or values of neurons or shares."""
     if x.numel() == 0:
         return
     threads, shares, part = _shares(x)
-    head = (x.shape[0], x.numel() // x.shape[0], shares, part, min(block, part), 0)
+    head = (x.shape[0], x.numel() // x.shape[0], shares, part, min(kernel.block(x.shape[0]), part), 0)
     arguments = (ctypes.c_int64 * (len(head) + len(arrays)))(*head, *(a.data_ptr() for a in arrays))
-    run_entry(entry, ctypes.addressof(arguments), min(threads, shares))
+    run_entry(kernel.address, ctypes.addressof(arguments), min(threads, shares))
 
 
 @cache

@@ -31,6 +31,7 @@ _EXPRESSIONS = {
     "spike": "tl.where({0} >= ZERO, ONE, tl.where({0} < ZERO, ZERO, {0}))",
     "spike_strict": "tl.where({0} > ZERO, ONE, tl.where({0} <= ZERO, ZERO, {0}))",
     "detach": "{0}",
+    "through": "{0}",
     "floor": "tl.floor({0})",
     "abs": "tl.abs({0})",
     "exp": "tl.exp({0})",
@@ -70,12 +71,12 @@ class Mode:
 
 
 def forward_source(program: Program, mode: Mode) -> str:
-    """Source of `kernel(x, y, [state_k], [param_j], [last_k], steps, count, BLOCK)`."""
+    """Source of `kernel(numbers, x, y, [state_k], [param_j], [last_k], steps, count, BLOCK)`."""
     return _Emitter(program, mode).forward()
 
 
 def backward_source(program: Program, mode: Mode) -> str:
-    """Source of `kernel(x, gy, gx, [state_k], [param_j], [g_last_k], [g_state_k], [g_param_j], past, steps, count, BLOCK)`.
+    """Source of `kernel(numbers, x, gy, gx, [state_k], [param_j], [g_last_k], [g_state_k], [g_param_j], past, steps, count, BLOCK)`.
 
     `past` is scratch, steps · states · BLOCK numbers for each program. `g_param_j` receives one value per neuron, or, of
     a scalar parameter, one sum per program.
@@ -86,14 +87,14 @@ def backward_source(program: Program, mode: Mode) -> str:
 def forward_arguments(program: Program, mode: Mode) -> list[str]:
     """Names of the tensors of the forward kernel."""
     states, params = range(len(program.states)), range(len(program.params))
-    names = ["x", "y", *(f"state_{k}" for k in states if mode.given), *(f"param_{j}" for j in params)]
+    names = ["numbers", "x", "y", *(f"state_{k}" for k in states if mode.given), *(f"param_{j}" for j in params)]
     return [*names, *(f"last_{k}" for k in states if mode.last)]
 
 
 def backward_arguments(program: Program, mode: Mode) -> list[str]:
     """Names of the tensors of the backward kernel."""
     states, params = range(len(program.states)), range(len(program.params))
-    names = ["x", "gy", "gx", *(f"state_{k}" for k in states if mode.given), *(f"param_{j}" for j in params)]
+    names = ["numbers", "x", "gy", "gx", *(f"state_{k}" for k in states if mode.given), *(f"param_{j}" for j in params)]
     names += [f"g_last_{k}" for k in states if mode.last] + [f"g_state_{k}" for k in states if mode.given]
     return [*names, *(f"g_param_{j}" for j in params), "past"]
 
@@ -110,7 +111,7 @@ class _Emitter:
     def forward(self) -> str:
         program = self.program
         outputs = [program.y, *program.new_states]
-        self._head(forward_arguments(program, self.mode), ["steps", "count"], outputs)
+        self._head(forward_arguments(program, self.mode))
         self("o = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)", "mask = o < count")
         self._neuron_params()
         self._start_states()
@@ -128,7 +129,7 @@ class _Emitter:
     def backward(self) -> str:
         program, mode, states = self.program, self.mode, self.states
         gradients = [g for g in (program.gx, *program.g_states, *program.g_params) if g is not None]
-        self._head(backward_arguments(program, mode), ["steps", "count"], [*program.new_states, *gradients])
+        self._head(backward_arguments(program, mode))
         self("place = tl.program_id(0).to(tl.int64)", "lanes = tl.arange(0, BLOCK)")
         self("programs = tl.num_programs(0)", "blocks = tl.cdiv(count, BLOCK)")
         self(f"kept = past + place * steps * {max(1, len(states))} * BLOCK + lanes")
@@ -175,16 +176,21 @@ class _Emitter:
                 self(f"{into}{j} += {share}")
         self._close()
 
-    def _head(self, tensors: list[str], numbers: list[str], outputs: list[int]) -> None:
-        key = self.program.key.replace("\\", "/").replace('"', "'")
-        self(f'"""Fused scan of {key}."""', "", "import triton", "import triton.language as tl", "")
+    def _head(self, tensors: list[str]) -> None:
+        self(
+            f'"""Fused scan, program {self.program.structure}."""',
+            "",
+            "import triton",
+            "import triton.language as tl",
+            "",
+        )
         self("from spikeformers.kernels.scan.triton import math as ft", "", "", "@triton.jit")
-        self._open(f"def kernel({', '.join([*tensors, *numbers])}, BLOCK: tl.constexpr):")
+        self._open(f"def kernel({', '.join([*tensors, 'steps', 'count'])}, BLOCK: tl.constexpr):")
         wide = self.mode.wide
         self(f"ZERO = tl.full((), 0.0, tl.{wide})", f"ONE = tl.full((), 1.0, tl.{wide})")
-        for node in self.graph.live(outputs):
-            if self.graph.nodes[node].op == "const":
-                self(f"n{node} = tl.full((), {_number(self.graph.nodes[node].value)}, tl.{wide})")
+        for node, value in self.program.literals.items():
+            self(f"n{node} = tl.full((), {_number(value)}, tl.{wide})")
+        self(*(f"n{node} = tl.load(numbers + {k})" for k, node in enumerate(self.program.constants)))
         for j, own in enumerate(self.mode.per_neuron):
             if not own:
                 self(f"n{self.program.params[j]} = tl.load(param_{j})")
@@ -195,9 +201,9 @@ class _Emitter:
                 self(f"n{self.program.params[j]} = tl.load(param_{j} + o, mask=mask, other=1.0)")
 
     def _start_states(self) -> None:
-        for k, value in enumerate(self.program.initial):
+        for k in self.states:
             given = f"tl.load(state_{k} + o, mask=mask, other=0.0)"
-            constant = f"tl.full((BLOCK,), {_number(value)}, tl.{self.mode.wide})"
+            constant = f"tl.load(numbers + {len(self.program.constants) + k}) + tl.zeros((BLOCK,), tl.{self.mode.wide})"
             self(f"v{k} = {given if self.mode.given else constant}")
 
     def _step(self, outputs: Iterable[int], given: Iterable[int] = ()) -> None:
@@ -233,6 +239,5 @@ class _Emitter:
         self.lines += ["    " * self.depth + line for line in lines]
 
 
-def _number(value: float | str | None) -> str:
-    number = float(value if value is not None else 0.0)
+def _number(number: float) -> str:
     return repr(number) if number - number == 0 else f'float("{number}")'

@@ -29,7 +29,7 @@ def forward(
     wide = torch.float64 if x.dtype is torch.float64 else torch.float32
     last = [torch.empty_like(step, dtype=wide) for _ in program.states] if keep else []
     values, mode = _parameters(program, params, step, bool(states), keep)
-    tensors = [source, y, *(in_layout_of(s, step) for s in states), *values, *last]
+    tensors = [program.numbers(wide, x.device), source, y, *(in_layout_of(s, step) for s in states), *values, *last]
     count = step.numel()
     if count:
         with _on(x):
@@ -64,7 +64,14 @@ def backward(
         torch.zeros_like(step, dtype=wide) if own else torch.zeros(lanes // min(BLOCKS), dtype=wide, device=x.device)
         for own in mode.per_neuron
     ]
-    tensors = [source, in_layout_of(gy, source), gx, *(in_layout_of(s, step) for s in states), *values]
+    tensors = [
+        program.numbers(wide, x.device),
+        source,
+        in_layout_of(gy, source),
+        gx,
+        *(in_layout_of(s, step) for s in states),
+        *values,
+    ]
     tensors += [*(in_layout_of(g.to(wide), step) for g in g_last), *g_states, *sums]
     if count:
         past = torch.empty(lanes * row, dtype=wide, device=x.device)
@@ -91,7 +98,7 @@ def kernel(program: Program, mode: Mode, name: str) -> Any:
     """The `triton.jit` function, `forward` or `backward`."""
     import triton
 
-    key = (program.key, mode, name)
+    key = (program.structure, mode, name)
     if key not in _kernels:
         source = forward_source(program, mode) if name == "forward" else backward_source(program, mode)
         _kernels[key] = load(source, "kernel", f"triton {triton.__version__}")
@@ -109,7 +116,7 @@ def tuned(program: Program, mode: Mode, name: str, steps: int, count: int) -> An
     """
     import triton
 
-    key = (program.key, mode, name, steps.bit_length(), count.bit_length())
+    key = (program.structure, mode, name, steps.bit_length(), count.bit_length())
     if key not in _tuned:
         choices = [triton.Config({"BLOCK": b}, num_warps=w) for b, warps in BLOCKS.items() for w in warps]
         if os.environ.get("TRITON_INTERPRET") == "1":
