@@ -58,7 +58,7 @@ def adaptive(ops: Any, x: Any, v: Any, a: Any, w: Any) -> Any:
 
 def smooth(ops: Any, x: Any, v: Any, w: Any) -> Any:
     """No spike at all."""
-    h = ops.tanh(w * v + x) + ops.atan(v) * ops.sin(x)
+    h = ops.tanh(w * v + x) + ops.atan(v) * ops.sin(x) + ops.erf(v) * ops.cos(x)
     return ops.sigmoid(h) * ops.sqrt(1.0 + x * x), {"v": 0.5 * h}
 
 

@@ -45,6 +45,7 @@ def assert_same(fused: Any, reference: Any, exact: bool, dtype: torch.dtype) -> 
         ("per_channel", torch.bfloat16, "initial"),
         ("adaptive", torch.float32, "given"),
         ("adaptive", torch.float64, "initial"),
+        ("smooth", torch.float32, "given"),
     ],
     ids=lambda v: str(v).removeprefix("torch."),
 )

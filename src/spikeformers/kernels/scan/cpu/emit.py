@@ -203,7 +203,8 @@ class _Emitter:
     def _head(self, name: str) -> None:
         wide = self.mode.wide
         self(f'"""Fused {name} scan, program {self.program.structure}."""', "", "import math", "", "import numpy as np")
-        self("from numba import cfunc", "", "from spikeformers.kernels.scan.cpu import math as fm", "")
+        self("from numba import cfunc", "", "from spikeformers.kernels.scan.cpu import math as fm")
+        self("from spikeformers.kernels.scan.cpu import trigonometry as ft", "")
         self(f"ZERO, ONE = np.{wide}(0.0), np.{wide}(1.0)")
         self(*(f"n{node} = np.{wide}({_literal(value)})" for node, value in self.program.literals.items()))
         self("", "", '@cfunc("void(CPointer(int64))", error_model="numpy", fastmath=False, cache=True)')

@@ -1,7 +1,7 @@
 """Scalar functions for emitted kernels, written so that LLVM turns loops over them into vector code.
 
 Everything here is inlined into the kernels: no branches, no calls. Functions of float32 are within 2 ulp of the true
-value, right at ±∞, NaN, over- and underflow; in float64 the C library computes.
+value (the sigmoid 2.5), right at ±∞, NaN, over- and underflow; in float64 the C library computes.
 """
 
 import math
@@ -208,6 +208,12 @@ _L0, _L1, _L2, _L3, _L4 = map(
 )
 _L5, _L6, _L7, _L8 = map(_f, (-1.6668057665e-1, 2.0000714765e-1, -2.4999993993e-1, 3.3333331174e-1))
 _INFINITY, _NAN = _f(math.inf), _f(math.nan)
+_ERF_SMALL, _ERF_ONE = _f(0.875), _f(4.0)
+_F0, _F1, _F2, _F3, _F4, _F5 = map(
+    _f, (1.283791585e-01, -3.761255715e-01, 1.128252416e-01, -2.679395420e-02, 5.035871248e-03, -6.222418178e-04)
+)
+_G0, _G1, _G2, _G3 = map(_f, (1.128520929e00, 6.357698086e-01, 1.049787693e-01, -2.237148896e-02))
+_G4, _G5, _G6, _G7 = map(_f, (2.741207781e-03, 1.947775395e-05, -5.926235391e-05, 6.071098040e-06))
 
 
 @njit(forceinline=True, error_model="numpy")
@@ -250,6 +256,20 @@ def tanh32(x):  # type: ignore[no-untyped-def]
     t = fma(c, _LOG2E, _WHOLE)
     big = _ONE - _TWO / fma(_exp_reduced(c, t - _WHOLE), _power_of_two(t), _ONE)
     return small if a < _TANH_SMALL else copy_sign(big, x)
+
+
+@njit(forceinline=True, error_model="numpy")
+def erf32(x):  # type: ignore[no-untyped-def]
+    """Gauss error function: an odd polynomial near 0, elsewhere 1 − e^-p(|x|) with the sign of x."""
+    z = x * x
+    small = fma(x, fma(z, fma(z, fma(z, fma(z, fma(z, _F5, _F4), _F3), _F2), _F1), _F0), x)
+    size = absolute(x)
+    a = _ERF_ONE if size > _ERF_ONE else size
+    p = fma(a, fma(a, fma(a, fma(a, fma(a, fma(a, fma(a, _G7, _G6), _G5), _G4), _G3), _G2), _G1), _G0)
+    c = -a * p
+    t = fma(c, _LOG2E, _WHOLE)
+    big = fma(-_exp_reduced(c, t - _WHOLE), _power_of_two(t), _ONE)
+    return small if size < _ERF_SMALL else copy_sign(big, x)
 
 
 @njit(forceinline=True, error_model="numpy")

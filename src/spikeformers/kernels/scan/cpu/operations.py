@@ -26,10 +26,6 @@ _ANY_WIDTH: Final = {
     "round": "fm.round_half_even({0})",
     "sqrt": "fm.sqrt({0})",
     "abs": "fm.absolute({0})",
-    "sin": "math.sin({0})",
-    "cos": "math.cos({0})",
-    "atan": "math.atan({0})",
-    "erf": "math.erf({0})",
 }
 _BY_WIDTH: Final = {
     "float32": {
@@ -37,12 +33,20 @@ _BY_WIDTH: Final = {
         "log": "fm.log32({0})",
         "tanh": "fm.tanh32({0})",
         "sigmoid": "fm.sigmoid32({0})",
+        "sin": "ft.sin32({0})",
+        "cos": "ft.cos32({0})",
+        "atan": "ft.atan32({0})",
+        "erf": "fm.erf32({0})",
     },
     "float64": {
         "exp": "math.exp({0})",
         "log": "math.log({0})",
         "tanh": "math.tanh({0})",
         "sigmoid": "fm.sigmoid64({0})",
+        "sin": "math.sin({0})",
+        "cos": "math.cos({0})",
+        "atan": "math.atan({0})",
+        "erf": "math.erf({0})",
     },
 }
 LOAD: Final = {"float32": "{0}", "float64": "{0}", "uint16": "fm.from_bfloat16({0})"}

@@ -156,5 +156,5 @@ def toolchain() -> str:
     """What a kernel depends on besides its source: Numba and the functions that it inlines."""
     import numba
 
-    functions = Path(__file__).with_name("math.py").read_bytes()
+    functions = b"".join(Path(__file__).with_name(name).read_bytes() for name in ("math.py", "trigonometry.py"))
     return f"numba {numba.__version__} {hashlib.sha256(functions).hexdigest()} "
