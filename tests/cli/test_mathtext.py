@@ -19,6 +19,7 @@ from spikeformers.cli.mathtext import plain, unicode
         (r"s\in\{-1,0,1\}", "s∈{-1,0,1}"),
         (r"2\arctan(x)\ \text{or}\ \max(0,x)", "2 arctan(x) or max(0,x)"),
         (r"v_Q^{xy}", "v_Q^(xy)"),
+        (r"x\leftarrow q(k^\top v)", "x←q(kᵀv)"),
         (r"\frac{\sqrt{1-(\delta\omega)^2}-1}{\delta}-\sqrt[3]h", "(√(1-(δω)²)-1)/δ-∛h"),
     ],
 )

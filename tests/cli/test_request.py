@@ -73,6 +73,10 @@ def test_the_verbs_own_flags_may_stand_anywhere() -> None:
     ("words", "message"),
     [
         (["spikformer_digit"], "no recipe is called 'spikformer_digit'; did you mean 'spikformer_digits'"),
+        (
+            ["sdt_v1_2_256"],
+            "'sdt_v1_2_256' is a model, not a recipe; `spikeformers list models sdt_v1_2_256` tells of it",
+        ),
         (["spikformer_digits", "model.neurn=plif"], "did you mean 'neuron'"),
         (["spikformer_digits", "modle=spikformer"], "did you mean 'model'"),
         (["spikformer_digits", "model.neuron=plfi"], "did you mean 'plif'"),

@@ -9,7 +9,7 @@ _WORDS = {
     "alpha": "α", "beta": "β", "gamma": "γ", "delta": "δ", "epsilon": "ε", "varepsilon": "ε", "zeta": "ζ", "eta": "η", "theta": "θ",
     "kappa": "κ", "lambda": "λ", "mu": "μ", "nu": "ν", "xi": "ξ", "pi": "π", "rho": "ρ", "sigma": "σ", "tau": "τ", "phi": "φ",
     "varphi": "φ", "chi": "χ", "psi": "ψ", "omega": "ω", "Gamma": "Γ", "Delta": "Δ", "Theta": "Θ", "Lambda": "Λ", "Sigma": "Σ",
-    "Phi": "Φ", "Psi": "Ψ", "Omega": "Ω", "vartheta": "ϑ",
+    "Phi": "Φ", "Psi": "Ψ", "Omega": "Ω", "vartheta": "ϑ", "leftarrow": "←", "rightarrow": "→", "downarrow": "↓",
 }  # fmt: skip
 _LOW = str.maketrans("0123456789+-=()aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ")
 _HIGH = str.maketrans("0123456789+-=()in*", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ⁱⁿ*")
@@ -40,7 +40,8 @@ def unicode(latex: str) -> str:
         r"\\(?:text|mathrm|operatorname|mathbf|mathcal|mathbb|bar|hat|tilde|dot)\s*\{([^{}]*)\}", _JOINT + r"\1", text
     )
     text = re.sub(r"\\(?:mathcal|mathbf|mathrm|mathbb)(?![a-zA-Z])\s*(\w)", _JOINT + r"\1", text)
-    text = re.sub(r"\\(?:Bigg|bigg|Big|big|left|right)[lr]?\s*", "", text)
+    text = re.sub(r"\\(?:Bigg|bigg|Big|big|left|right)[lr]?(?![a-zA-Z])\s*", "", text)
+    text = re.sub(r"\^\\top(?![a-zA-Z])\s*", "ᵀ", text)
     text = re.sub(r"\\([a-zA-Z]+|[,;!])\s*", _word, text)
     text = re.sub(r"_(?:\{([^{}]*)\}|(\w))", lambda found: _script(found, _LOW, "_"), text)
     text = re.sub(r"\^(?:\{([^{}]*)\}|([\w*]))", lambda found: _script(found, _HIGH, "^"), text)

@@ -127,7 +127,20 @@ def load_base(what: str) -> "RunConfig":
         if not path.exists():
             raise UsageError(f"there is no configuration {path}" + _near(path))
         return RunConfig.from_yaml(path)
+    if what not in RECIPES:
+        _refuse_model(what)
     return RECIPES.config(what)
+
+
+def _refuse_model(what: str) -> None:
+    """Raises UsageError where the name asked for is a model's, with what to do with it."""
+    from spikeformers.models.base import MODELS
+
+    if what in MODELS:
+        raise UsageError(
+            f"{what!r} is a model, not a recipe; `spikeformers list models {what}` tells of it, "
+            f"`spikeformers train RECIPE model={what}` trains it (recipes: `spikeformers list recipes`)"
+        )
 
 
 def _near(path: Path) -> str:
