@@ -194,6 +194,7 @@ BASE: dict[tuple[str, str], dict[str, Any]] = {
     ("resonate", "channelwise"): {"learn": True},
     ("ternary", "detach_reset"): {"reset": "soft"},
     ("eif", "strict"): {"v_reset": 0.0, "v_rheobase": 1e6},
+    ("adex", "strict"): {"v_reset": 0.0, "v_rheobase": 1e6},
     ("qif", "strict"): {"v_reset": 0.0},
     ("izhikevich", "strict"): {"v_rest": 0.0},
     ("glif", "strict"): {"init_leak": 0.5},

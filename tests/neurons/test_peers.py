@@ -5,6 +5,7 @@ Outputs must be equal; gradients agree to rounding. Each runs where the peer is 
 
 import warnings
 from collections.abc import Callable
+from importlib import import_module
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import SimpleNamespace
@@ -161,6 +162,11 @@ NORSE: dict[str, tuple[str, dict[str, Any], float]] = {
     "iaf": ("if", {"v_threshold": 0.8, "v_reset": -0.25}, 1.0),
     "lif_box": ("lif", {"tau": 4.0, "v_reset": 0.125}, 1.0),
     "lif": ("cuba_lif", {"decay_synapse": 0.5, "decay": 0.75, "strict": True}, 0.25),
+    "lif_adex": (
+        "adex",
+        {"tau": 4.0, "sharpness": 0.5, "v_rheobase": 1.0, "v_reset": 0.0, "tau_adaptation": 4.0, "coupling": 0.5},
+        1.0,
+    ),
     "lif_ex": ("eif", {"tau": 4.0, "sharpness": 0.5, "v_rheobase": 1.0, "v_reset": -0.25}, 1.0),
     "lif_refrac": ("refractory_lif", {"tau": 4.0, "refractory": 3}, 1.0),
     "lsnn": ("alif", {"decay": 0.75, "decay_adaptation": 0.5, "adaptation": 0.25, "v_reset": 0.0}, 0.25),
@@ -186,6 +192,15 @@ def norse_spikes(norse: Any, name: str, x: Tensor) -> Tensor:
     elif name == "lif_ex":
         p = norse.lif_ex.LIFExParameters(delta_T=torch.tensor(0.5), v_reset=torch.tensor(-0.25), **synapse)
         step, state = norse.lif_ex.lif_ex_feed_forward_step, norse.lif_ex.LIFExFeedForwardState(zero - 0.25, zero)
+    elif name == "lif_adex":
+        adaptation = {"adaptation_current": torch.tensor(0.5), "adaptation_spike": torch.tensor(0.2)}
+        p = norse.lif_adex.LIFAdExParameters(
+            **adaptation, tau_ada_inv=torch.tensor(0.25), delta_T=torch.tensor(0.5), **synapse
+        )
+        step, state = (
+            norse.lif_adex.lif_adex_feed_forward_step,
+            norse.lif_adex.LIFAdExFeedForwardState(zero, zero, zero),
+        )
     elif name == "lif_refrac":
         p = norse.lif_refrac.LIFRefracParameters(norse.lif.LIFParameters(**synapse), torch.tensor(3.0))
         step = norse.lif_refrac.lif_refrac_feed_forward_step
@@ -216,6 +231,7 @@ def norse() -> SimpleNamespace:
         found, note = module.norse()
     if found is None:
         pytest.skip(note)
+    found.lif_adex = import_module("norse.torch.functional.lif_adex")
     return found
 
 
@@ -244,5 +260,20 @@ def test_ilif_equals_the_integer_neuron_of_spikingjelly(levels: int) -> None:
     x = 2.0 * currents().double()
     y, grad = gradients(module, x)
     expected, wanted = gradients(node, x)
+    assert torch.equal(y, expected)
+    torch.testing.assert_close(grad, wanted, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("above", [False, True])
+def test_liaf_equals_the_analog_neuron_of_spikingjelly(above: bool) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        peer = pytest.importorskip("spikingjelly.activation_based.neuron")
+        surrogate = pytest.importorskip("spikingjelly.activation_based.surrogate")
+    node = peer.LIAFNode(torch.relu, above, tau=2.0, surrogate_function=surrogate.ATan(alpha=2.0))
+    fields = {"tau": 2.0, "v_threshold": 1.0, "above_threshold": above, "surrogate": "atan"}
+    y, grad = gradients(NEURONS.config("liaf").but(**fields).build(), currents())
+    # step by step: its multi-step mode emits the spikes of a LIF
+    expected, wanted = gradients(lambda x: torch.stack([node(xt) for xt in x]), currents())
     assert torch.equal(y, expected)
     torch.testing.assert_close(grad, wanted, rtol=1e-4, atol=1e-5)

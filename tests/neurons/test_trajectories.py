@@ -424,3 +424,17 @@ def test_a_constant_without_effect_is_refused_when_built() -> None:
 def test_a_rest_needs_a_state_and_is_there_once(name: str, inner: str) -> None:
     with pytest.raises(ConfigError, match="goes around one with a state"):
         NEURONS.config(name).but(neuron=inner)
+
+
+def test_adaptation_current_follows_the_potential_and_jumps_with_a_spike() -> None:
+    y, states = run("adex", [0.3, 9.0], v_rheobase=1e6, v_reset=0.4, coupling=0.5, jump=0.25, tau_adaptation=4.0)
+    assert y == [0, 1]
+    assert states["v"] == pytest.approx([0.35, 0.4])
+    assert states["w"] == pytest.approx([0.05, 0.05 + (0.5 * 0.35 - 0.05) / 4 + 0.25])
+
+
+def test_analog_fire_emits_the_potential_and_resets_it_as_a_lif() -> None:
+    y, states = run("liaf", [0.6, 2.0, -1.0, 0.5])
+    assert y == pytest.approx([0.3, 1.15, 0.0, 0.0])
+    assert states["v"] == pytest.approx([0.3, 0.0, -0.5, 0.0])
+    assert run("liaf", [0.6, 2.0], above_threshold=True)[0] == pytest.approx([0.0, 0.65])

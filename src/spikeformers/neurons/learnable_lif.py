@@ -16,7 +16,9 @@ from spikeformers.neurons.surrogate import SurrogateConfig, Triangle
 
 @NEURONS.register(
     "learnable_lif",
-    variants={"iir_lif": {"reset": "soft", "normalize": True, "strict": True, "detach_reset": True}},
+    variants={
+        "iir_lif": {"init_decay": 0.99, "reset": "soft", "normalize": True, "strict": True, "detach_reset": True}
+    },
     source="Rathi and Roy, TNNLS 2021, arXiv:2008.03658. iir_lif: Chowdhury et al., 2021, arXiv:2110.05929; "
     "SayeedChowdhury/IIR-SNN",
 )
@@ -26,6 +28,8 @@ class LearnableLIFConfig(ScanConfig):
 
     $$h_t=\sigma(w)\,v_{t-1}+x_t+b,\qquad y_t=\Theta(h_t-v_{th}),\qquad
       v_t=(1-y_t)h_t+y_tv_{reset}\ \text{or}\ h_t-y_tv_{th}\ \text{or}\ h_t$$
+
+    The official code of the variant `iir_lif` starts its decay at 1, which a sigmoid reaches in the limit only.
     """
 
     init_decay: float = 0.5
