@@ -23,5 +23,5 @@ def masked_digits() -> RunConfig:
         task=MaskedAutoencodingConfig(decoder=DecoderConfig(dim=64, depth=2)),
         optim=AdamWConfig(lr=5e-3, weight_decay=0.05, betas=(0.9, 0.95)),
         schedule=CosineConfig(warmup=0.1),
-        train=TrainConfig(epochs=24, batch_size=32, clip_norm=1.0, choose="loss"),
+        train=TrainConfig(epochs=12, batch_size=32, clip_norm=1.0, choose="loss"),
     )

@@ -53,6 +53,8 @@ class SDTV3LargeConfig(ModelConfig):
     """E-SpikeFormer large: convolution levels, then one level of attention with low-rank projections and channel scales.
 
     As in the official code, the first head sees the mean current and only the second, learned from a teacher, spikes.
+    The official masked pre-training (SpikMAE, docs/howto/pretrain-by-masking.md) of the 768 model is 192 wide in front where
+    the classifier is 196: to start from it, set dims=(192, 384, 768).
     """
 
     timesteps: int = 1
