@@ -7,9 +7,10 @@ no time, and the program fails. Cases take turns. `floor` is the time in which t
 step forward, 20 with backward) are copied in the same run. Bytes kept for backward are counted by torch's own hooks; 4 a
 neuron and step are the input itself.
 
-Further: time against T at a constant number of values, time against the number of neurons, and the cost of the first call
-with an empty and with a filled cache on disk, each in a process of its own. `--quick` takes small sizes and few neurons, to
-see that everything runs; it leaves the record alone.
+Further: time a value with all arrays in the processor's cache, which tells kernels that wait for memory from those that
+compute; time against T at a constant number of values, time against the number of neurons; and the cost of the first call
+with an empty cache on disk, with a filled one, and of a neuron with another constant whose kernel is there already, each in
+a process of its own. `--quick` takes small sizes and few neurons, to see that everything runs; it leaves the record alone.
 """
 
 import argparse
@@ -53,7 +54,9 @@ SPIKINGJELLY = {
 """Our neuron → SpikingJelly's class with the same equations (docs/concepts/peers.md)."""
 T_SWEEP, N_SWEEP = (4, 16, 64, 256, 1024), (2**10, 2**13, 2**16, 2**19, 2**21)
 SWEPT = ("lif", "izhikevich")
-COLD = ("lif", "izhikevich", "hodgkin_huxley")
+IN_CACHE = 2**17
+COLD = {"lif": {"tau": 4.0}, "izhikevich": {"jump": 0.3}, "hodgkin_huxley": {"g_sodium": 115.0}}
+"""Neuron → another constant than its default."""
 
 
 def families() -> list[str]:
@@ -158,6 +161,20 @@ def every(x: Tensor, rounds: int, names: list[str]) -> tuple[list[dict[str, Any]
     return rows, red
 
 
+def in_cache(names: list[str], rows: list[dict[str, Any]], count: int, rounds: int) -> list[dict[str, Any]]:
+    """Nanoseconds a value of fused kernels on arrays that stay in cache, and their share of the time on `count` neurons."""
+    functions = {name: neuron(name, "cpu") for name in names}
+    times = measure(functions, torch.randn(STEPS, min(IN_CACHE, count)), 3 * rounds)
+    large = {(row["case"], row["kind"]): row["median_ms"] * 1e6 / (STEPS * count) for row in rows}
+    found = []
+    for name in names:
+        for kind, samples in times[name].items():
+            nanoseconds = statistics.median(samples) * 1e6 / (STEPS * min(IN_CACHE, count))
+            share = nanoseconds / large[f"{name}, fused", kind]
+            found.append({"neuron": name, "kind": kind, "ns": nanoseconds, "share": share})
+    return found
+
+
 def sweep(shapes: list[tuple[int, int]], rounds: int) -> list[dict[str, Any]]:
     """Nanoseconds a neuron and step of a few neurons, fused and in SpikingJelly, over shapes [T, N]."""
     package, note = spikingjelly()
@@ -179,12 +196,12 @@ def sweep(shapes: list[tuple[int, int]], rounds: int) -> list[dict[str, Any]]:
 
 
 FIRST = """
-import sys, time
+import json, sys, time
 import torch
 from spikeformers.neurons import NEURONS
 torch.set_num_threads(1)
 begin = time.perf_counter()
-module = NEURONS.config(sys.argv[1]).build()
+module = NEURONS.config(sys.argv[1]).but(**json.loads(sys.argv[2])).build()
 module.backend = "cpu"
 x = torch.randn(4, 1000, requires_grad=True)
 seconds = []
@@ -196,20 +213,22 @@ print(*seconds)
 """
 
 
-def cold(names: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Seconds of the first call (tracing, compiling, forward and backward) without and with kernels on disk, and of the next."""
+def cold(names: list[str]) -> list[dict[str, Any]]:
+    """Seconds of the first call (tracing, compiling, forward and backward) without and with kernels on disk, of the next
+    call, and of the first with another constant than those on disk."""
     rows = []
     for name in names:
         with tempfile.TemporaryDirectory() as folder:
             environment = {**os.environ, "SPIKEFORMERS_CACHE": folder}
-            command = [sys.executable, "-c", FIRST, name]
             runs = []
-            for _ in range(2):
+            for fields in ({}, {}, COLD[name]):
+                command = [sys.executable, "-c", FIRST, name, json.dumps(fields)]
                 done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
                 runs.append([float(word) for word in done.stdout.split()])
-        (empty, _), (filled, again) = runs
-        sys.stderr.write(f"first call of {name}: {empty:.2f} s, with kernels on disk {filled:.2f} s\n")
-        rows.append({"neuron": name, "empty_cache_s": empty, "filled_cache_s": filled, "next_call_s": again})
+        (empty, _), (filled, again), (other, _) = runs
+        sys.stderr.write(f"first call of {name}: {empty:.2f} s, with kernels on disk {filled:.2f} s, {other:.2f} s\n")
+        row = {"neuron": name, "empty_cache_s": empty, "filled_cache_s": filled, "next_call_s": again}
+        rows.append(row | {"other_constant": COLD[name], "other_constant_s": other})
     return rows
 
 
@@ -237,7 +256,9 @@ def main(argv: list[str] | None = None) -> int:
     begin, kept_memory = time.perf_counter(), keep_memory()
     quick = arguments.quick
     count, rounds = (2**12, 2) if quick else (arguments.count, arguments.rounds)
-    rows, red = every(torch.randn(STEPS, count), rounds, ["if", "lif", "cuba_lif"] if quick else families())
+    names = ["if", "lif", "cuba_lif"] if quick else families()
+    rows, red = every(torch.randn(STEPS, count), rounds, names)
+    cached = in_cache([name for name in names if name not in red], rows, count, rounds)
     values = STEPS * count
     by_steps = sweep([(t, max(1, values // t)) for t in (T_SWEEP[:3] if quick else T_SWEEP)], rounds)
     by_count = sweep([(STEPS, n) for n in (N_SWEEP[:2] if quick else N_SWEEP)], rounds)
@@ -247,8 +268,8 @@ def main(argv: list[str] | None = None) -> int:
         "rounds": rounds,
         "keeps_memory": kept_memory,
     }
-    result |= {"rows": rows, "red": red, "by_steps": by_steps, "by_count": by_count}
-    result |= {"cold": cold(COLD[:1] if quick else COLD), "seconds": time.perf_counter() - begin}
+    result |= {"rows": rows, "red": red, "in_cache": cached, "by_steps": by_steps, "by_count": by_count}
+    result |= {"cold": cold([*COLD][:1] if quick else [*COLD]), "seconds": time.perf_counter() - begin}
     result |= {"commit": commit(), "machine": machine_card()}
     print(table(rows))
     out = arguments.out or (None if quick else OUT)

@@ -6,6 +6,8 @@ from typing import Any
 PICTURE = Path(__file__).parents[1] / "docs" / "images" / "neurons.png"
 _FUSED, _REFERENCE, _PEER, _INK = "#0072b2", "#8a929c", "#d55e00", "#1c2127"
 BACKWARD = "forward+backward"
+BAR = 2.0
+"""How many times the floor forward and backward may take."""
 
 
 def section(result: dict[str, Any], machine: str) -> str:
@@ -26,15 +28,34 @@ def section(result: dict[str, Any], machine: str) -> str:
     ]
     lines += [_row(result, name) for name in _names(result)]
     lines += [f"| {name} | differs from the reference: not timed | | | | | | | |" for name in result["red"]]
+    lines += _arithmetic(result)
     lines += [
         "",
-        "| first call, forward and backward | empty cache s | kernels on disk s | next call s |",
-        "|---|---:|---:|---:|",
+        "Constants are arguments of a kernel: a neuron with another one finds it compiled.",
+        "",
+        "| first call, forward and backward | empty cache s | kernels on disk s | with another constant s | next call s |",
+        "|---|---:|---:|---:|---:|",
     ]
     for row in result["cold"]:
         empty, filled, again = row["empty_cache_s"], row["filled_cache_s"], row["next_call_s"]
-        lines.append(f"| {row['neuron']} | {empty:.2f} | {filled:.2f} | {again:.4f} |")
+        other = ", ".join(f"{name}={value:g}" for name, value in row.get("other_constant", {}).items())
+        changed = f"{row['other_constant_s']:.2f} ({other})" if other else "–"
+        lines.append(f"| {row['neuron']} | {empty:.2f} | {filled:.2f} | {changed} | {again:.4f} |")
     return "\n".join([*lines, "", machine, ""])
+
+
+def _arithmetic(result: dict[str, Any]) -> list[str]:
+    """Which neurons miss twice the floor, and how much of their time is left with all arrays in cache."""
+    shares = {row["neuron"]: row["share"] for row in result.get("in_cache", []) if row["kind"] == BACKWARD}
+    slow = [n for n in shares if _of(result, n, BACKWARD)[f"{n}, fused"]["over_floor"] > BAR]
+    if not slow:
+        return []
+    listed = ", ".join(f"`{name}` {100 * shares[name]:.0f}%" for name in slow)
+    return [
+        "",
+        f"Above {BAR:g} × the floor with backward, and the part of that time which a value still takes with all arrays in cache: "
+        f"{listed}. Near 100%, the exponentials, logarithms and divisions of the equations decide, not memory.",
+    ]
 
 
 def _names(result: dict[str, Any]) -> list[str]:
