@@ -108,13 +108,15 @@ def tree(config: ModelConfig) -> str:
 
 
 def official(family: str) -> str:
-    """Results of the official code, as far as they were read from its README or logs."""
+    """Results of the official code: read in its README, its logs or the paper's abstract, or marked as recalled."""
     rows = json.loads((ROOT / "docs" / "official_results.json").read_text(encoding="utf-8"))
     rows = [row for row in rows if row["variant"] in MODELS.variants(family)]
     if not rows:
-        return "None is quoted: no README or log of the official code was read for it."
+        return "None is quoted: no README, log or abstract that states one was found."
     out = ["| variant | data | top-1 | setting | read in |", "|---|---|---:|---|---|"]
-    out += [f"| `{r['variant']}` | {r['data']} | {r['top1']:.2f} % | {r['setting']} | {r['read']} |" for r in rows]
+    for row in sorted(rows, key=lambda row: row.get("recalled", False)):
+        read = f"*unverified*: {row['read']}" if row.get("recalled") else row["read"]
+        out.append(f"| `{row['variant']}` | {row['data']} | {row['top1']:.2f} % | {row['setting']} | {read} |")
     return "\n".join(out) + "\n\nOfficial results are not results of this code; see below for those."
 
 
