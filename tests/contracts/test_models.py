@@ -6,6 +6,7 @@ Each family registers a variant `<family>_tiny`; adding a family adds its tests.
 import dataclasses
 from collections.abc import Iterator
 from copy import deepcopy
+from fnmatch import fnmatchcase
 from functools import cache
 from typing import Any
 
@@ -174,6 +175,7 @@ def test_bfloat16_autocast_works(family: str) -> None:
         loss = model(images(config, 2)).float().square().mean()
     loss.backward()
     assert torch.isfinite(loss)
+    assert all(p.grad is None or torch.isfinite(p.grad).all() for p in model.parameters())
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -225,6 +227,20 @@ def test_images_need_not_be_square(family: str, shape: str) -> None:
 
 
 @pytest.mark.parametrize("family", FAMILIES)
+def test_what_follows_the_image_size_is_declared_so_that_checkpoints_are_fitted(family: str) -> None:
+    tiny = config_of(family)
+    kinds = [field for field, kind in tiny.field_types().items() if "Literal" in str(kind)]
+    for config in (tiny, *(other for field in kinds for other in variations(tiny, field))):
+        height, width = config.image
+        here, there = (
+            {n: t.shape for n, t in config.but(img_size=size).build().state_dict().items()}
+            for size in ((height, width), (height, 2 * width))
+        )
+        differ = {n for n in here.keys() | there.keys() if here.get(n) != there.get(n)}
+        assert all(any(fnmatchcase(n, glob) for glob in config.positional()) for n in differ), differ
+
+
+@pytest.mark.parametrize("family", FAMILIES)
 def test_a_sensor_of_odd_sides_is_refused_with_sizes_that_fit(family: str) -> None:
     with pytest.raises(ConfigError, match=r"261 of img_size=\(261, 347\).*nearest valid"):
         config_of(family).but(img_size=(261, 347))
@@ -240,6 +256,8 @@ def changed_values(value: Any) -> Iterator[Any]:
         yield from (value * 2, value / 2, value + 1.0)
     elif isinstance(value, str) and set(value) <= {"0", "1"} and value:
         yield value[:-1] + ("0" if value[-1] == "1" else "1")
+    elif value == ():
+        yield (8,)
     elif isinstance(value, tuple) and value and isinstance(value[0], int | float):
         yield from ((*value[:-1], value[-1] * 2), tuple(v * 2 for v in value), value + value[-1:], value[:-1])
     elif isinstance(value, NeuronConfig):
@@ -254,6 +272,8 @@ def variations(config: ModelConfig, field: str) -> Iterator[ModelConfig]:
     current = getattr(config, field)
     candidates = [o for o in options if o != current] or list(changed_values(current))
     for value in candidates:
+        if value == current:
+            continue
         try:
             yield config.but(**{field: value})
         except SpikeformersError:

@@ -12,6 +12,8 @@ from spikeformers.core.errors import ConfigError
 from spikeformers.engine.config import RunConfig
 from spikeformers.engine.optim.adamw import AdamWConfig
 from spikeformers.engine.run import train
+from spikeformers.models.adapt import depths
+from spikeformers.models.base import MODELS
 
 
 def test_each_block_learns_more_slowly_than_the_next() -> None:
@@ -25,6 +27,29 @@ def test_each_block_learns_more_slowly_than_the_next() -> None:
     placed = [names[id(p)] for g in groups for p in g["params"]]
     assert sorted(placed) == sorted(names.values())
     assert {g["weight_decay"] for g in groups} == {0.3, 0.0}
+
+
+@pytest.mark.parametrize("family", MODELS.families())
+def test_every_parameter_has_one_group_its_rate_rises_with_depth_and_norms_are_not_decayed(family: str) -> None:
+    with torch.device("meta"):
+        model = create_model(f"{family}_tiny")
+    groups = AdamWConfig(lr=0.1, layer_decay=0.5, weight_decay=0.3).build(model).param_groups
+    placed = [(id(p), g["lr"], g["weight_decay"]) for g in groups for p in g["params"]]
+    assert sorted(one for one, _, _ in placed) == sorted(id(p) for p in model.parameters() if p.requires_grad)
+    rate, decay = {one: lr for one, lr, _ in placed}, {one: weight for one, _, weight in placed}
+    depth = depths(model)
+    by_depth = {depth[name]: rate[id(p)] for name, p in model.named_parameters() if p.requires_grad}
+    rising = [by_depth[level] for level in sorted(by_depth)]
+    assert rising == sorted(rising)
+    assert rising[-1] == 0.1
+    assert len(set(rising)) == len(rising) > 1
+    for module in model.modules():
+        for name, p in module.named_parameters(recurse=False):
+            norm = isinstance(module, nn.modules.batchnorm._BatchNorm | nn.LayerNorm)
+            if norm or name == "bias":
+                assert decay[id(p)] == 0.0, (type(module), name)
+            elif isinstance(module, nn.Conv2d | nn.Linear):
+                assert decay[id(p)] == 0.3, (type(module), name)
 
 
 def test_parameters_outside_the_network_count_as_its_stem() -> None:

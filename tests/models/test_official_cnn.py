@@ -93,6 +93,8 @@ def official_shapes(name: str) -> Shapes:
 def test_every_official_tensor_has_its_place_and_tells_the_variant(name: str) -> None:
     official, (variant, written) = official_shapes(name), KEYS[name]
     config = MODELS.config(variant)
+    if name == "ms_resnet_18_spikingjelly":
+        config = config.but(neuron=config.neuron.but(strict=False))
     args = OfficialArgs(config.family, {})
     assert type(config).from_official(official, args) == config
     args.done()

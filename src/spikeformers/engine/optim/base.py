@@ -85,7 +85,7 @@ def layer_scales(model: nn.Module, decay: float) -> dict[nn.Parameter, float]:
 def split_decay(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter]]:
     """A model's trainable parameters: (decayed, not decayed).
 
-    Not decayed are vectors and scalars (biases, scales of norms) and whatever belongs to a neuron.
+    Not decayed are vectors and scalars (biases, scales of norms), tables of biases, and whatever belongs to a neuron.
     """
     neural = {
         id(parameter)
@@ -95,7 +95,8 @@ def split_decay(model: nn.Module) -> tuple[list[nn.Parameter], list[nn.Parameter
     }
     decayed: list[nn.Parameter] = []
     plain: list[nn.Parameter] = []
-    for parameter in model.parameters():
+    for name, parameter in model.named_parameters():
         if parameter.requires_grad:
-            (plain if parameter.dim() <= 1 or id(parameter) in neural else decayed).append(parameter)
+            bias = parameter.dim() <= 1 or name.split(".")[-1] == "bias"
+            (plain if bias or id(parameter) in neural else decayed).append(parameter)
     return decayed, plain

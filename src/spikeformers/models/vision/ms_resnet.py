@@ -45,15 +45,13 @@ _STAGES = ("conv2_x", "conv3_x", "conv4_x", "conv5_x")
 )
 @dataclass(frozen=True, kw_only=True)
 class MSResNetConfig(ModelConfig):
-    """MS-ResNet: pre-activation blocks on membrane currents; the last norm of each starts at 0, all others at the threshold.
-
-    The official neuron fires strictly above its threshold, ours also at it.
-    """
+    """MS-ResNet: pre-activation blocks on membrane currents; the last norm of each starts at 0, all others at the threshold."""
 
     timesteps: int = 6
     """Steps T for which a static image [B, C, H, W] is shown; inputs [T, B, C, H, W] bring their own T."""
-    neuron: NeuronConfig = LIFConfig(tau=4 / 3, decay_input=False, v_threshold=0.5, surrogate=Rectangle())
-    """What fires, everywhere in the model; the default keeps a quarter of its potential at each step."""
+    neuron: NeuronConfig = LIFConfig(tau=4 / 3, decay_input=False, v_threshold=0.5, strict=True, surrogate=Rectangle())
+    """What fires, everywhere in the model; the default keeps a quarter of its potential at each step, and fires above its
+    threshold only (in SpikingJelly also at it)."""
     dim: int = 64
     """Width of the first stage; doubles from stage to stage."""
     depths: tuple[int, ...] = (2, 2, 2, 2)
@@ -82,6 +80,7 @@ class MSResNetConfig(ModelConfig):
             in_channels=first[1],
             num_classes=shapes["head.weight" if spikingjelly else "fc.weight"][0],
             timesteps=args.take("time_window", 6, "T"),
+            neuron=cls.neuron.but(strict=not spikingjelly),
             dim=first[0],
             depths=tuple(count_blocks(shapes, stage) for stage in stages),
             stem="deep" if deep else "large",

@@ -36,7 +36,7 @@ _VGGSNN: dict[str, Any] = {
     "img_size": 48,
     "in_channels": 2,
     "timesteps": 10,
-    "neuron": LIFConfig(decay_input=False, detach_reset=False, surrogate=Triangle()),
+    "neuron": LIFConfig(decay_input=False, strict=True, detach_reset=False, surrogate=Triangle()),
     "dims": (128, 256, 512, 512),
     "depths": (2, 2, 2, 2),
     "bias": True,
@@ -59,9 +59,9 @@ _VGGSNN: dict[str, Any] = {
 class SpikingVGGConfig(ModelConfig):
     """Spiking VGG: stages of 3×3 convolutions with norm and neuron, each ending in a pool, and linear layers on all pixels.
 
-    The variants for 224×224 are SpikingJelly's, without its dropout between the linear layers. `spiking_vggsnn` is that
-    of Temporal Efficient Training, whose neuron fires strictly above its threshold, ours also at it. Those for 32×32 are a
-    reconstruction: the convolutions of VGG and one linear layer. Average pools make the next convolution's input analog.
+    The variants for 224×224 are SpikingJelly's, without its dropout between the linear layers, and `spiking_vggsnn` is
+    that of Temporal Efficient Training. Those for 32×32 are a reconstruction: the convolutions of VGG and one linear
+    layer. Average pools make the next convolution's input analog.
     """
 
     img_size: int | tuple[int, int] = 32
