@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from spikeformers.core.errors import ConfigError
 from spikeformers.engine import checkpoint, files
@@ -162,6 +163,15 @@ def test_checkpoints_within_an_epoch_come_by_time_too(tiny: RunConfig, tmp_path:
 def test_a_folder_with_a_run_is_refused_with_the_way_out(tiny: RunConfig, finished: Path) -> None:
     with pytest.raises(ConfigError, match=r"already holds a run.*--resume, or choose another folder"):
         train(tiny, finished)
+
+
+def test_a_folder_in_which_another_process_trains_is_refused(
+    tiny: RunConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files, "_PATIENCE", 0.0)
+    with FileLock(tmp_path / ".lock"), pytest.raises(files.StorageError, match=r"another process trains in .*--folder"):
+        train(tiny, tmp_path, resume=True)
+    assert [p.name for p in tmp_path.iterdir()] == [".lock"]
 
 
 def test_resuming_with_another_configuration_names_the_fields(tiny: RunConfig, finished: Path, tmp_path: Path) -> None:

@@ -7,7 +7,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
+from filelock import FileLock, Timeout
+
 from spikeformers.core.errors import SpikeformersError
+
+_PATIENCE = 10.0
+"""Seconds that a folder is waited for: workers of a killed run notice it within some."""
 
 
 class StorageError(SpikeformersError, OSError):
@@ -65,6 +70,32 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
     finally:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def holding(folder: Path) -> Iterator[None]:
+    """Keep a run's folder to this process; a killed one lets go of it when the last of its workers has ended.
+
+    Raises:
+        StorageError: another process has it, or it cannot be made.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / ".lock", timeout=_PATIENCE).acquire()
+    except Timeout:
+        raise StorageError(
+            f"another process trains in {folder}; wait until it has ended, then go on with --resume, "
+            "or choose another folder with --folder"
+        ) from None
+    except OSError as error:
+        raise StorageError(f"cannot write in {folder}: {error.strerror or error}; choose another folder") from None
+    try:
+        with lock:
+            yield
+    finally:
+        with suppress(OSError):
+            (folder / ".lock").unlink(missing_ok=True)
+            folder.rmdir()  # only a folder in which nothing was written
 
 
 def _sync_folder(folder: Path) -> None:

@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from spikeformers.data.samples import Samples, Splits
 from spikeformers.engine import checkpoint
 from spikeformers.engine.analysis import raster
 from spikeformers.engine.config import RunConfig
-from spikeformers.engine.files import write_json, write_lines, write_text
+from spikeformers.engine.files import holding, write_json, write_lines, write_text
 from spikeformers.engine.keeper import BEST, LAST, METRICS, Event, Keeper
 from spikeformers.engine.machine import machine_card, peak_memory_mib
 from spikeformers.engine.resume import Progress, load_module, progress_of, refuse_changes
@@ -65,8 +66,8 @@ def train(
 
     Raises:
         ConfigError: model and data do not fit, the folder already has a run, or the configuration changed since.
+        StorageError: another process trains in this folder, or the disk is full; checkpoints are intact.
         CheckpointError: the checkpoint to go on from is broken, or the weights to start from do not fit.
-        StorageError: the disk is full; checkpoints are intact.
         Diverged: the loss is no longer finite.
         Interrupted: Ctrl-C; saved.
     """
@@ -74,10 +75,11 @@ def train(
     if resume and (folder / "results.json").exists():
         refuse_changes(config, RunConfig.from_yaml(folder / "config.yaml"))
         return json.loads((folder / "results.json").read_text(encoding="utf-8"))
-    state = _begin(config, folder, resume, leader)
     stop = StopRequest(f"go on with --resume; everything so far is in {folder}")
-    with stop.listening():
-        return _Run(config, folder, state, stop, on_event if on_event and leader else _silent).whole()
+    with holding(folder) if leader else nullcontext():
+        state = _begin(config, folder, resume, leader)
+        with stop.listening():
+            return _Run(config, folder, state, stop, on_event if on_event and leader else _silent).whole()
 
 
 def evaluate(path: str | Path, split: str = "test") -> dict[str, Any]:
