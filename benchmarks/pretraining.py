@@ -126,7 +126,7 @@ def page(record: dict[str, Any]) -> str:
         "",
         f"The pre-training explains {spread(explained)} of the variance of hidden patches of the test part; drawing the mean "
         f"patch of every place,",
-        f"whatever is visible, explains {record['by_position']:.1%}.",
+        f"whatever is visible, explains {record['by_position']:.1%}. {_depth(statistics.mean(explained), record['by_position'])}",
         "",
         f"{record['machine']['cpu']}, commit `{record['machine']['commit']}`. Commands of the first seed:",
         "",
@@ -134,6 +134,13 @@ def page(record: dict[str, Any]) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _depth(explained: float, by_position: float) -> str:
+    """Whether a pre-training has learned more than what lies where."""
+    if explained - by_position < 0.05:
+        return "So short a pre-training has learned little besides what lies where; longer ones are not measured here."
+    return "The rest comes from what is visible."
 
 
 def _verdict(gains: list[float]) -> str:

@@ -10,6 +10,8 @@ import torch
 from safetensors.torch import load_file
 
 from spikeformers.bench.figure import write_figure
+from spikeformers.bench.measure import Portions, measure_run
+from spikeformers.bench.quantized import quantized
 from spikeformers.bench.report import write_report
 from spikeformers.core.errors import CheckpointError, ConfigError
 from spikeformers.engine.config import RunConfig
@@ -52,6 +54,13 @@ def test_a_pretraining_ends_with_its_own_goal_and_a_report_with_pictures(pretrai
     found = evaluate(pretrained)
     assert found["test/explained"] == results["test/explained"]
     assert found["goal"] == "explained"
+
+
+def test_other_verbs_measure_a_pretraining_or_say_that_they_do_not(pretrained: Path) -> None:
+    found = measure_run(pretrained, Portions(batches=1, size=2)).to_dict()
+    assert found["ann_mj"] > 0
+    with pytest.raises(ConfigError, match=r"is no classifier \(its task is 'masked_autoencoding'\)"):
+        quantized(pretrained)
 
 
 def test_a_pretraining_that_was_killed_goes_on_to_the_same_end(

@@ -92,7 +92,7 @@ def test_a_file_of_another_writer_is_refused_by_its_names(tmp_path: Path) -> Non
 def test_every_family_is_written(family: str, tmp_path: Path) -> None:
     pytest.importorskip("onnxscript", reason="needs onnx and onnxscript")
     pytest.importorskip("onnxruntime")
-    model = exact(create_model(f"{family}_tiny", timesteps=1))
+    model = exact(create_model(f"{family}_tiny", timesteps=2))
     to_onnx(model, tmp_path / "model.onnx")
     images = torch.randint(-4, 8, (6, model.config.in_channels, *model.config.image)) / 4
     with torch.no_grad():
@@ -107,9 +107,9 @@ def exact(model: SpikingModel) -> SpikingModel:
     with torch.no_grad():
         for module in model.modules():
             if isinstance(module, nn.modules.batchnorm._BatchNorm):
-                module.running_var.fill_(1 - module.eps)
-                module.weight.fill_(1.0)
-                module.bias.copy_(torch.randint(1, 9, module.bias.shape) / 8)
+                module.eps = 0.0
+                module.weight.fill_(2.0)
+                module.bias.copy_(torch.randint(-4, 13, module.bias.shape) / 4)
             elif isinstance(module, nn.Conv2d | nn.Linear):
                 fan = module.weight[0].numel()
                 module.weight.copy_((module.weight / module.weight.std() * fan**-0.5 * 16).round() / 16)

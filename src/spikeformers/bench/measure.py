@@ -17,7 +17,7 @@ from spikeformers.energy import Assessment, assess, measure
 from spikeformers.engine.config import RunConfig
 from spikeformers.engine.machine import peak_memory_mib
 from spikeformers.engine.run import load_task
-from spikeformers.models.base import MODELS, ModelConfig
+from spikeformers.models.base import MODELS
 from spikeformers.models.hub import load_weights
 from spikeformers.tasks.base import Task
 
@@ -109,7 +109,7 @@ def measure_model(
     else:
         load_weights(model, weights)
         said = f"those of {weights}"
-    return _measured(model, config, batches, portions, name=name, weights=said, inputs=inputs)
+    return _measured(model, config.twin().build(), batches, portions, name=name, weights=said, inputs=inputs)
 
 
 def measure_recipe(config: RunConfig, portions: Portions) -> Measurement:
@@ -146,13 +146,13 @@ def _assessed(
 ) -> Measurement:
     samples = sum(batch.shape[-4] for batch in batches)
     inputs = f"{samples} validation samples of {config.data.family}, encoder {config.encoder.family}"
-    found = _measured(task.model, config.model, batches, portions, name=name, weights=weights, inputs=inputs)
+    found = _measured(task.model, task.twin(config.model), batches, portions, name=name, weights=weights, inputs=inputs)
     return replace(found, remarks=tuple(config.quantize.remarks()))
 
 
 def _measured(
     model: nn.Module,
-    config: ModelConfig,
+    twin: nn.Module,
     batches: list[Tensor],
     portions: Portions,
     *,
@@ -160,7 +160,7 @@ def _measured(
     weights: str,
     inputs: str,
 ) -> Measurement:
-    found = assess(model, config.twin().build(), batches, prices=portions.prices)
+    found = assess(model, twin, batches, prices=portions.prices)
     machine = None
     if portions.timed:
         machine = {**measure(model, batches[0], repeats=_REPEATS), "batch": portions.size}

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from spikeformers.bench import numbers
 from spikeformers.bench.energy_tables import ARITHMETIC, Table
+from spikeformers.bench.goals import CLASSIFICATION
 from spikeformers.bench.measure import Portions, encoded
 from spikeformers.conversion import QuantizeConfig, quantize
 from spikeformers.core.errors import ConfigError
@@ -64,6 +65,8 @@ def quantized(
         if not 2 <= width <= _WIDEST:
             raise ConfigError(f"bits={width} must lie between 2 and {_WIDEST}")
     config, task = load_task(folder)
+    if task.goal != CLASSIFICATION:
+        raise ConfigError(f"{folder} is no classifier (its task is {config.task.family!r}); give the run of one")
     if config.quantize.on or not config.model.neuron.spiking:
         raise ConfigError(
             f"{folder} is a quantized or an analog network; give the run of a spiking one in full precision"
