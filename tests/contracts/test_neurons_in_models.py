@@ -16,6 +16,8 @@ FAMILIES = MODELS.families()
 FOR_INFERENCE = ("qcfs_if",)
 """What a trained network is converted to; untrained it hardly fires, and behind silent batch norms gradients overflow."""
 WHOLE_SEQUENCE = ("psn", "masked_psn", "hd_if")
+LATE = ("resonate",)
+"""Neurons that answer one step later, so that one step alone carries nothing."""
 IN_CHUNKS = ("tim",)
 """Families that run step by step, which neurons that see the whole sequence refuse."""
 
@@ -31,6 +33,10 @@ def trains(family: str, name: str) -> None:
     config, neuron = MODELS.config(f"{family}_tiny"), NEURONS.config(name)
     if name in WHOLE_SEQUENCE:
         neuron = neuron.but(steps=config.timesteps)
+    if name in LATE and config.timesteps == 1:
+        with pytest.raises(ConfigError, match=f"timesteps=1 is too few for the neuron '{name}'"):
+            config.but(neuron=neuron)
+        config = config.but(timesteps=2)
     torch.manual_seed(0)
     model = config.but(neuron=neuron).build().train()
     x = torch.rand(2, config.in_channels, *config.image)

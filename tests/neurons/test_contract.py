@@ -54,6 +54,17 @@ def ran(config: NeuronConfig, x: Tensor) -> list[Tensor]:
     return [y.detach(), x.grad, *grads, after.detach()]
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_one_step_is_refused_where_the_neuron_answers_later(name: str) -> None:
+    config = NEURONS.config(name)
+    config.check_steps(2)
+    if name in LATE:
+        with pytest.raises(ConfigError, match=f"timesteps=1 is too few for the neuron '{name}'.*take timesteps=2"):
+            config.check_steps(1)
+    else:
+        config.check_steps(1)
+
+
 @pytest.mark.parametrize("steps", [1, 2, 5])
 @pytest.mark.parametrize("name", NAMES)
 def test_output_is_finite_and_shaped_like_the_input(name: str, steps: int) -> None:

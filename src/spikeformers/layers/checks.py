@@ -25,10 +25,18 @@ def height_width(img_size: int | tuple[int, int]) -> tuple[int, int]:
     return (img_size, img_size) if isinstance(img_size, int) else img_size
 
 
+def check_eighths(dim: int) -> None:
+    """Raises ConfigError unless a stem can start at an eighth of its final width `dim`; names the nearest that fit."""
+    if dim % 8:
+        low = max(dim // 8 * 8, 8)
+        raise ConfigError(
+            f"dim={dim} is not divisible by 8 (the stem starts at dim / 8 channels); nearest valid: {low}, {low + 8}"
+        )
+
+
 def check_pools(dim: int, pools: str, img_size: int | tuple[int, int]) -> None:
     """Raises ConfigError unless a four-unit stem of final width `dim` can be built with these pooling stages."""
-    if dim % 8:
-        raise ConfigError(f"dim={dim} must be divisible by 8 (the stem starts at dim / 8 channels)")
+    check_eighths(dim)
     if len(pools) != 4 or set(pools) - {"0", "1"}:
         raise ConfigError(f"pools={pools!r} must be four digits 0 or 1, such as '0011'")
     check_stride(img_size, 2 ** pools.count("1"))

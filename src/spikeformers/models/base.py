@@ -1,7 +1,7 @@
 """What every model has in common: its config, its axes, its readout, its way in from official checkpoints."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from math import inf
 from typing import Any, ClassVar, Self
 
@@ -59,6 +59,9 @@ class ModelConfig(Config):
                 raise ConfigError(
                     f"{name}={value} must be above 0" + (" and finite" if isinstance(value, float) else "")
                 )
+        for field in fields(self):
+            if isinstance(neuron := getattr(self, field.name), NeuronConfig):
+                neuron.check_steps(self.timesteps)
 
     @property
     def image(self) -> tuple[int, int]:

@@ -56,8 +56,8 @@ class IsotropicConfig(PooledConfig):
     """From images to tokens."""
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         check_heads(self.dim, self.heads)
+        super().__post_init__()
         self.stem.check(self.pools, self.img_size)
 
     def build_stem(self) -> nn.Module:

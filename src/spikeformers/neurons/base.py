@@ -18,6 +18,7 @@ from spikeformers.core.config import Config
 from spikeformers.core.errors import ConfigError, ExportError, ShapeError
 from spikeformers.core.registry import Registry
 from spikeformers.kernels.scan import Definition, register_definition, scan
+from spikeformers.kernels.scan.trace import trace
 from spikeformers.neurons.nir import Primitive
 from spikeformers.neurons.surrogate import SurrogateConfig
 
@@ -52,6 +53,9 @@ class NeuronConfig(Config):
         if not any(f.name == "v_threshold" for f in fields(self)):
             return self
         return self.but(v_threshold=self.v_threshold * factor)  # type: ignore[attr-defined]
+
+    def check_steps(self, timesteps: int) -> None:
+        """Raises ConfigError where nothing of an input of so many steps can reach the output."""
 
     def to_nir(self, learned: Mapping[str, Tensor], dt: float) -> Primitive:
         """None: no primitive of NIR has these equations.
@@ -109,6 +113,14 @@ class ScanConfig(NeuronConfig):
             params=tuple(self.parameters()),
             surrogate=self.spike_gradient(),
         )
+
+    def check_steps(self, timesteps: int) -> None:
+        delay = trace(_known_definition(self)).delay if timesteps == 1 else 0
+        if delay is not None and delay >= timesteps:
+            raise ConfigError(
+                f"timesteps={timesteps} is too few for the neuron {self.family!r}: its input reaches its output "
+                f"{delay} step later; take timesteps={delay + 1} or more, or another neuron"
+            )
 
     def build(self, *, channels: int | None = None, axis: int = 2) -> nn.Module:
         return Neuron(self, channels=channels, axis=axis)

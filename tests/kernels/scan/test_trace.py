@@ -10,6 +10,7 @@ from spikeformers.core.errors import ConfigError
 from spikeformers.kernels.scan import Definition
 from spikeformers.kernels.scan.graph import Graph
 from spikeformers.kernels.scan.ops import TorchOps
+from spikeformers.kernels.scan.trace import trace
 
 
 class Bump:
@@ -228,6 +229,18 @@ def test_what_depends_on_parameters_alone_is_computed_outside_the_kernel() -> No
     assert "sigmoid" not in operations
     values = program.invariants({"w": torch.tensor(0.3)})
     torch.testing.assert_close(values[0], torch.sigmoid(torch.tensor(0.3)))
+
+
+def test_the_delay_counts_the_steps_from_input_to_output() -> None:
+    def two_later(ops: Any, x: Any, v: Any, u: Any) -> Any:
+        return v, {"v": 0.5 * v + u, "u": x}
+
+    def never(ops: Any, x: Any, v: Any) -> Any:
+        return v, {"v": 0.5 * v + 1.0}
+
+    assert trace(define(plain)).delay == 0
+    assert trace(define(two_later, states=(("v", 0.0), ("u", 0.0)))).delay == 2
+    assert trace(define(never)).delay is None
 
 
 FUNCTIONS = {

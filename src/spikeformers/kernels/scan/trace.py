@@ -234,6 +234,17 @@ class Trace:
     y: int
     new_states: Mapping[str, int]
 
+    @property
+    def delay(self) -> int | None:
+        """Steps from an input to the first output that depends on it: 0 for nearly all neurons; None if none ever does."""
+        front = {self.y}
+        for steps in range(len(self.states) + 1):
+            reached = set(self.graph.linked(front))
+            if self.x in reached:
+                return steps
+            front |= {self.new_states[name] for name, node in self.states.items() if node in reached}
+        return None
+
 
 def trace(definition: Definition) -> Trace:
     """Record a definition's step.

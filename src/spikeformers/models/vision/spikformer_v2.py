@@ -5,10 +5,9 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
-from spikeformers.core.errors import ConfigError
 from spikeformers.core.types import FeatureInfo
 from spikeformers.layers.attention.spiking import SpikingSelfAttention
-from spikeformers.layers.checks import check_heads, check_stride, map_size
+from spikeformers.layers.checks import check_eighths, check_heads, check_stride, map_size
 from spikeformers.layers.conv_stem import ConvStemStage
 from spikeformers.layers.mlp import SpikingMLP
 from spikeformers.layers.residual import ResidualBlock
@@ -60,8 +59,7 @@ class SpikformerV2Config(AttentiveConfig):
         super().__post_init__()
         check_heads(self.dim, self.heads)
         self.attention.check_steps(self.timesteps)
-        if self.dim % 8:
-            raise ConfigError(f"dim={self.dim} must be divisible by 8 (the stem starts at dim / 8 channels)")
+        check_eighths(self.dim)
         check_stride(self.img_size, 16, flat=False)
 
     def build(self) -> "SpikformerV2":
