@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from spikeformers.kernels.scan import Definition, scan
+from spikeformers.kernels.scan.cpu import run
 from spikeformers.kernels.scan.cpu.emit import Mode, backward_source, forward_source
 from spikeformers.kernels.scan.cpu.run import toolchain
 from spikeformers.kernels.scan.source import cache_folder, load
@@ -103,6 +104,32 @@ def test_constants_share_a_compiled_kernel(tmp_path: Path, monkeypatch: pytest.M
         assert torch.equal(fused, reference)
         torch.testing.assert_close(gradient, torch.autograd.grad(reference.sum(), leaf)[0])
         assert len(list((tmp_path / "kernels").glob("*.py"))) == 2  # one forward, one backward
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_results_stored_past_the_caches_are_the_same(
+    dtype: torch.dtype, case: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def results(count: int) -> list[torch.Tensor]:
+        torch.manual_seed(0)
+        x = torch.randn(3, count, dtype=dtype).requires_grad_()
+        y, _ = scan(case("leaky").definition, x, None, {}, keep=False, backend="cpu")
+        return [y.detach(), *torch.autograd.grad(y, x, torch.randn_like(y))]
+
+    for count in (1, 7, 64, 1001, 70_003):  # rows that start anywhere, shorter than a vector, and of several threads
+        monkeypatch.setattr(run, "_PAST_CACHE", 2**60)
+        usual = results(count)
+        monkeypatch.setattr(run, "_PAST_CACHE", 0)
+        assert all(torch.equal(a, b) for a, b in zip(results(count), usual, strict=True))
+
+
+def test_results_past_the_caches_leave_in_whole_vectors(case: Any) -> None:
+    program = case("leaky").definition.program
+    for source in (emitted(program, Mode("float32", "float32", (), False, False)) for emitted in SOURCES):
+        space: dict[str, Any] = {}
+        exec(source.replace("cache=True", "cache=False"), space)
+        code = space["entry"]._library.get_llvm_str()
+        assert re.search(r"store <8 x float> .*align 32.*!nontemporal", code)
 
 
 def test_a_kernel_is_written_whole_and_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ nothing. The backward kernel first recomputes the states of a block into a buffe
 adjoint needs of the way there, then runs the adjoint from the last step to the first.
 
 The argument of `entry` points at 64-bit integers: steps, neurons, shares, neurons of a share, neurons of a block, the
-counter of drawn shares, then the addresses of the program's numbers and of the arrays in the order that `forward_source`
+counter of drawn shares, whether results are stored past the caches (see `stream`), then the addresses of the program's numbers and of the arrays in the order that `forward_source`
 and `backward_source` name.
 """
 
@@ -19,7 +19,7 @@ from spikeformers.kernels.scan.cpu.operations import EXPRESSIONS, LOAD, STORE
 from spikeformers.kernels.scan.cpu.stages import Plan, Stage, passed
 from spikeformers.kernels.scan.program import Program
 
-_HEAD = 6
+_HEAD = 7
 
 
 @dataclass(frozen=True)
@@ -85,13 +85,15 @@ class _Emitter:
         self._rows([*(f"v{k}" for k in states), *(f"r{node}" for node in between)], "work")
         self._start_states("v")
         self._open("for t in range(steps):")
-        self("xs = fm.at(x, t * count + o)", "ys = fm.at(y, t * count + o)")
+        self("xs = fm.at(x, t * count + o)")
+        self._open_result("y")
         for stage in stages:
             self._open_stage(stage, "v")
             if stage is stages[-1]:
                 self(self._put("ys", STORE[self.mode.storage].format(f"n{program.y}")))
                 self(*(self._put(f"v{k}", f"n{node}") for k, node in enumerate(program.new_states)))
             self._close()
+        self._send_result("y")
         self._close()
         if self.mode.last:
             self._each(self._put(f"last_{k}", self._get(f"v{k}"), "o + i") for k in states)
@@ -137,7 +139,8 @@ class _Emitter:
         program, stages = self.program, self.plan.adjoint
         self._open("for s in range(steps):")
         self("t = steps - 1 - s")
-        self(*(f"{name}s = fm.at({name}, t * count + o)" for name in ("x", "gy", "gx")))
+        self(*(f"{name}s = fm.at({name}, t * count + o)" for name in ("x", "gy")))
+        self._open_result("gx")
         self._past_rows("v", "t")
         self._kept_rows()
         self(*(f"s{j} = ZERO" for j in sums))
@@ -152,7 +155,18 @@ class _Emitter:
                         more = f"{self._get(f'a{j}')} + n{g}"
                         self(f"s{j} = fm.add_freely(s{j}, n{g})" if j in sums else self._put(f"a{j}", more))
             self._close()
+        self._send_result("gx")
         self(*(f"total{j} += s{j}" for j in sums))
+        self._close()
+
+    def _open_result(self, name: str) -> None:
+        """The row of a step's results: their place in memory, or one in cache that is sent there."""
+        self(f"{name}t = fm.at({name}, t * count + o)")
+        self(f"{name}s = fm.at(line if past_cache else {name}t, 0)")
+
+    def _send_result(self, name: str) -> None:
+        self._open("if past_cache:")
+        self(f"fs.send({name}t, line, n)")
         self._close()
 
     def _open_entry(
@@ -161,7 +175,7 @@ class _Emitter:
         """Everything before the work on one block: numbers, the arrays, the loops over shares and blocks."""
         program, mode = self.program, self.mode
         self._head(name)
-        self("steps, count, shares, part, block = a[0], a[1], a[2], a[3], a[4]")
+        self("steps, count, shares, part, block, past_cache = a[0], a[1], a[2], a[3], a[4], a[6] != 0")
         arrays = [("numbers", mode.wide), *((array, mode.storage) for array in ("x", *outer))]
         arrays += [(f"state_{k}", mode.wide) for k in self.states if mode.given]
         arrays += [(f"param_{j}", mode.wide) for j in range(len(program.params))]
@@ -177,10 +191,11 @@ class _Emitter:
             self(f"{array} = fm.pointer(a[{place}], np.{kind}(0))")
         self(*(f"n{node} = numbers[{k}]" for k, node in enumerate(program.constants)))
         self(*(f"initial_{k} = numbers[{len(program.constants) + k}]" for k in self.states))
-        self.scratch = list(scratch)
-        for array, rows in scratch.items():
-            self(f"{array}_memory = np.empty(({rows}) * block + 1, np.{mode.wide})")
-            self(f"{array} = fm.pointer(np.int64({array}_memory.ctypes.data), np.{mode.wide}(0))")
+        self.scratch = [*scratch, "line"]
+        for array, rows in [*scratch.items(), ("line", "1")]:
+            kind = mode.storage if array == "line" else mode.wide
+            self(f"{array}_memory = np.empty(({rows}) * block + 1, np.{kind})")
+            self(f"{array} = fm.pointer(np.int64({array}_memory.ctypes.data), np.{kind}(0))")
         self(*(f"n{program.params[j]} = param_{j}[0]" for j, own in enumerate(mode.per_neuron) if not own))
         self("share = fm.draw(fm.at(a, 5))")
         self._open("while share < shares:")
@@ -197,13 +212,14 @@ class _Emitter:
         self(*(f"g_param_{j}[share] = total{j}" for j in sums))
         self("share = fm.draw(fm.at(a, 5))")
         self._close()
-        self(*(f"{array}_memory[0] = ZERO" for array in self.scratch))
+        self("fs.settle()", *(f"{array}_memory[0] = 0" for array in self.scratch))
         return "\n".join(self.lines) + "\n"
 
     def _head(self, name: str) -> None:
         wide = self.mode.wide
         self(f'"""Fused {name} scan, program {self.program.structure}."""', "", "import math", "", "import numpy as np")
         self("from numba import cfunc", "", "from spikeformers.kernels.scan.cpu import math as fm")
+        self("from spikeformers.kernels.scan.cpu import stream as fs")
         self("from spikeformers.kernels.scan.cpu import trigonometry as ft", "")
         self(f"ZERO, ONE = np.{wide}(0.0), np.{wide}(1.0)")
         self(*(f"n{node} = np.{wide}({_literal(value)})" for node, value in self.program.literals.items()))

@@ -16,6 +16,7 @@ from spikeformers.kernels.scan.program import Program
 from spikeformers.kernels.scan.source import load
 from spikeformers.kernels.threads import run_entry, thread_count
 
+_INLINED = ("math.py", "stream.py", "trigonometry.py")
 DTYPES = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 """Element types of x; float16 goes through a float32 copy."""
 
@@ -27,6 +28,8 @@ _BACKWARD_BLOCK = 1024
 _GRAIN = 32768
 _SHARES_A_THREAD = 8
 _SMALLEST_SHARE = 16384
+_PAST_CACHE = 32 * 2**20
+"""Bytes from which results go past the caches, which would hardly hold them until they are read."""
 
 
 def forward(
@@ -146,7 +149,8 @@ def _launch(kernel: _Kernel, arrays: Sequence[Tensor], x: Tensor) -> None:
     if x.numel() == 0:
         return
     threads, shares, part = _shares(x)
-    head = (x.shape[0], x.numel() // x.shape[0], shares, part, min(kernel.block(x.shape[0]), part), 0)
+    past_cache = x.numel() * x.element_size() >= _PAST_CACHE
+    head = (x.shape[0], x.numel() // x.shape[0], shares, part, min(kernel.block(x.shape[0]), part), 0, past_cache)
     arguments = (ctypes.c_int64 * (len(head) + len(arrays)))(*head, *(a.data_ptr() for a in arrays))
     run_entry(kernel.address, ctypes.addressof(arguments), min(threads, shares))
 
@@ -156,5 +160,5 @@ def toolchain() -> str:
     """What a kernel depends on besides its source: Numba and the functions that it inlines."""
     import numba
 
-    functions = b"".join(Path(__file__).with_name(name).read_bytes() for name in ("math.py", "trigonometry.py"))
+    functions = b"".join(Path(__file__).with_name(name).read_bytes() for name in _INLINED)
     return f"numba {numba.__version__} {hashlib.sha256(functions).hexdigest()} "
