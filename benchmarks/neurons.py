@@ -1,6 +1,6 @@
 """Every neuron given by equations: fused and reference, forward and with backward, beside the same neuron of other libraries.
 
-    python benchmarks/neurons.py [--rounds 5] [--threads 2] [--count 1048576] [--quick]
+    python benchmarks/neurons.py [--rounds 5] [--threads 2] [--count 2097152] [--quick]
 
 Input is [4, count] float32. Before a neuron is timed its fused kernel is compared with the reference; one that differs gets
 no time, and the program fails. Cases take turns. `floor` is the time in which the bytes that must move (8 per neuron and
@@ -8,7 +8,7 @@ step forward, 20 with backward) are copied in the same run. Bytes kept for backw
 neuron and step are the input itself.
 
 Further: time a value with all arrays in the processor's cache, which tells kernels that wait for memory from those that
-compute; time against T at a constant number of values, time against the number of neurons; and the cost of the first call
+compute, beside the time of torch's vector functions for the exponentials and the like of the equations alone; time against T at a constant number of values, time against the number of neurons; and the cost of the first call
 with an empty cache on disk, with a filled one, and of a neuron with another constant whose kernel is there already, each in
 a process of its own. `--quick` takes small sizes and few neurons, to see that everything runs; it leaves the record alone.
 """
@@ -35,6 +35,8 @@ from kernels import BYTES, Call, check, commit, measure, neuron
 from spikeformers.engine.machine import machine_card
 from spikeformers.kernels.memory import keep_memory
 from spikeformers.kernels.pack.kept import kept_bytes
+from spikeformers.kernels.scan.cpu.stages import CHAINED, Plan
+from spikeformers.kernels.scan.program import compile_program
 from spikeformers.neurons import NEURONS, ScanConfig
 
 OUT = Path(__file__).parent / "results" / "neurons.json"
@@ -162,17 +164,43 @@ def every(x: Tensor, rounds: int, names: list[str]) -> tuple[list[dict[str, Any]
 
 
 def in_cache(names: list[str], rows: list[dict[str, Any]], count: int, rounds: int) -> list[dict[str, Any]]:
-    """Nanoseconds a value of fused kernels on arrays that stay in cache, and their share of the time on `count` neurons."""
+    """Nanoseconds a value of fused kernels on arrays that stay in cache, their share of the time on `count` neurons, and
+    the nanoseconds that torch takes there for nothing but the functions (exp, sigmoid, …) that the kernel must evaluate."""
     functions = {name: neuron(name, "cpu") for name in names}
-    times = measure(functions, torch.randn(STEPS, min(IN_CACHE, count)), 3 * rounds)
+    x = torch.randn(STEPS, min(IN_CACHE, count))
+    times = measure(functions, x, 3 * rounds)
+    alone = torch_functions(x, 3 * rounds)
     large = {(row["case"], row["kind"]): row["median_ms"] * 1e6 / (STEPS * count) for row in rows}
     found = []
     for name in names:
         for kind, samples in times[name].items():
-            nanoseconds = statistics.median(samples) * 1e6 / (STEPS * min(IN_CACHE, count))
+            nanoseconds = statistics.median(samples) * 1e6 / x.numel()
             share = nanoseconds / large[f"{name}, fused", kind]
-            found.append({"neuron": name, "kind": kind, "ns": nanoseconds, "share": share})
+            needed = sum(alone[op] for op in evaluated(name, kind))
+            found.append({"neuron": name, "kind": kind, "ns": nanoseconds, "share": share, "functions_ns": needed})
     return found
+
+
+def torch_functions(x: Tensor, rounds: int) -> dict[str, float]:
+    """Nanoseconds a value of torch's own vector functions, into memory that is there already."""
+    x, out = x.abs() + 0.1, torch.empty_like(x)
+    samples: dict[str, list[float]] = {op: [] for op in sorted(CHAINED)}
+    for _ in range(rounds):
+        for op, seconds in samples.items():
+            begin = time.perf_counter()
+            getattr(torch, op)(x, out=out)
+            seconds.append(time.perf_counter() - begin)
+    return {op: statistics.median(seconds) * 1e9 / x.numel() for op, seconds in samples.items()}
+
+
+def evaluated(name: str, kind: str) -> list[str]:
+    """The functions that a kernel evaluates for each value: forward, and with backward once more for the states."""
+    config = NEURONS.config(name)
+    assert isinstance(config, ScanConfig)
+    plan = Plan(compile_program(config.definition()))
+    stages = plan.forward if kind == "forward" else (*plan.forward, *plan.recompute, *plan.adjoint)
+    operations = [plan.program.graph.nodes[node].op for stage in stages for node in stage.nodes]
+    return [op for op in operations if op in CHAINED]
 
 
 def sweep(shapes: list[tuple[int, int]], rounds: int) -> list[dict[str, Any]]:
@@ -246,7 +274,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--count", type=int, default=2**20)
+    parser.add_argument("--count", type=int, default=2**21)
     parser.add_argument("--quick", action="store_true", help="small sizes, few neurons, no record")
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args(argv)

@@ -45,17 +45,26 @@ def section(result: dict[str, Any], machine: str) -> str:
 
 
 def _arithmetic(result: dict[str, Any]) -> list[str]:
-    """Which neurons miss twice the floor, and how much of their time is left with all arrays in cache."""
-    shares = {row["neuron"]: row["share"] for row in result.get("in_cache", []) if row["kind"] == BACKWARD}
-    slow = [n for n in shares if _of(result, n, BACKWARD)[f"{n}, fused"]["over_floor"] > BAR]
+    """The neurons that miss twice the floor, and what their time goes into."""
+    cached = {row["neuron"]: row for row in result["in_cache"] if row["kind"] == BACKWARD}
+    slow = [n for n in cached if _of(result, n, BACKWARD)[f"{n}, fused"]["over_floor"] > BAR]
     if not slow:
         return []
-    listed = ", ".join(f"`{name}` {100 * shares[name]:.0f}%" for name in slow)
-    return [
+    lines = [
         "",
-        f"Above {BAR:g} × the floor with backward, and the part of that time which a value still takes with all arrays in cache: "
-        f"{listed}. Near 100%, the exponentials, logarithms and divisions of the equations decide, not memory.",
+        f"Above {BAR:g} × the floor with backward are the following. *In cache*: the part of that time which a value still takes "
+        "with all arrays in cache; near 100%, arithmetic decides, not memory. *Functions*: what torch's vector functions take, "
+        "in the same run, for nothing but the exponentials, sigmoids and the like which the equations need (once forward, once "
+        "more for the states in backward), over the time of our whole kernel in cache.",
+        "",
+        "| neuron | with backward × floor | in cache | functions |",
+        "|---|---:|---:|---:|",
     ]
+    for name in slow:
+        row, large = cached[name], _of(result, name, BACKWARD)[f"{name}, fused"]
+        functions = row["functions_ns"] / row["ns"]
+        lines.append(f"| `{name}` | {large['over_floor']:.2f} | {row['share']:.0%} | {functions:.0%} |")
+    return lines
 
 
 def _names(result: dict[str, Any]) -> list[str]:
