@@ -57,8 +57,8 @@ class QCFSSpikingConfig(ScanConfig):
     For a constant input the mean of $L$ steps equals `qcfs` with $L$ levels.
     """
 
-    init_threshold: float = 8.0
-    """Height of a spike and threshold before loading or training, λ."""
+    init_threshold: float = 1.0
+    """Height of a spike and threshold before loading or training, λ; `converted` hands on that of the activation."""
     init_charge: float = 0.5
     """Potential before the first step, in thresholds; 0.5 makes the quantization error symmetric."""
     detach_reset: bool = True
