@@ -44,6 +44,12 @@ SPIKINGJELLY: dict[str, tuple[str, dict[str, Any], str, dict[str, Any]]] = {
         "IzhikevichNode",
         {"a": 0.3, "b": 0.4, "tau_w": 3.0},
     ),
+    "izhikevich_soft": (
+        "izhikevich",
+        {"coupling": 0.3, "jump": 0.4, "v_reset": None},
+        "IzhikevichNode",
+        {"a": 0.3, "b": 0.4, "v_reset": None},
+    ),
     "qif_soft": ("qif", {"v_reset": None}, "QIFNode", {"v_reset": None}),
     "eif_soft": ("eif", {"v_reset": None}, "EIFNode", {"v_reset": None}),
     "klif": ("klif", {"scale_reset": True}, "KLIFNode", {"scale_reset": True}),
