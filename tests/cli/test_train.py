@@ -96,6 +96,25 @@ def test_eval_measures_the_run(trained: Any, workshop: Path, command: Command) -
     assert (done.status, "did you mean 'test'" in done.err) == (2, True)
 
 
+def test_eval_on_binary_spikes_measures_the_same(tiny: list[str], tmp_path: Path, command: Command) -> None:
+    words = [
+        "train",
+        "spikformer_digits",
+        "model.neuron=ilif",
+        "--model.neuron.v-threshold",
+        "0.25",
+        *tiny,
+        "--folder",
+        "run",
+    ]
+    assert command(*words, cwd=tmp_path).status == 0
+    usual, binary = (json.loads(command("eval", "run", *f, "--json", cwd=tmp_path).out) for f in ((), ("--binary",)))
+    assert binary["binary_layers"] > 3
+    assert binary["virtual_steps"] > 1
+    for name in ("test/accuracy", "test/loss", "firing_rate"):
+        assert binary[name] == pytest.approx(usual[name], rel=1e-4)
+
+
 def test_energy_measures_the_run_and_says_on_what(trained: Any, workshop: Path, command: Command) -> None:
     found = json.loads(command("energy", str(RUN), "--batches", "2", "--json", cwd=workshop).out)
     assert found["weights"] == f"trained, from {RUN}"

@@ -69,6 +69,8 @@ def result_rows(results: Mapping[str, Any]) -> list[tuple[str, str]]:
         "synops": ("synaptic operations per sample", numbers.count),
         "energy/snn_mj": ("energy per sample, spiking model", numbers.energy),
         "energy/ann_mj": ("energy per sample, ANN twin", numbers.energy),
+        "binary_layers": ("layers on binary spikes", str),
+        "virtual_steps": ("virtual steps, at most", str),
         "seconds": ("time", numbers.duration),
         "peak_memory_mib": ("peak memory", numbers.memory),
     }

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 import spikeformers
-from spikeformers.conversion import QuantizeConfig, quantize
+from spikeformers.conversion import QuantizeConfig, quantize, unroll_model
 from spikeformers.core.errors import CheckpointError, ConfigError, did_you_mean
 from spikeformers.core.log import get_logger
 from spikeformers.core.rng import seed_everything
@@ -82,25 +82,39 @@ def train(
             return _Run(config, folder, state, stop, on_event if on_event and leader else _silent).whole()
 
 
-def evaluate(path: str | Path, split: str = "test") -> dict[str, Any]:
+def evaluate(path: str | Path, split: str = "test", *, binary: bool = False) -> dict[str, Any]:
     """Loss, goal and firing rate of a run's best weights, or of one checkpoint file, on one part of its data.
 
     Args:
         path: a run folder, a `best.safetensors` or a `last.ckpt`.
         split: train, val or test; never augmented.
+        binary: whether integer spikes are carried out as binary ones at virtual steps (see `conversion.unroll`).
 
     Returns:
         `<split>/loss` and the other values of the task, such as `<split>/accuracy`; `firing_rate`, `samples`, `skipped`,
-        `model`, `data`, `goal`, `split`.
+        `model`, `data`, `goal`, `split`; with `binary`, `binary_layers` and `virtual_steps`, the most that a layer needed.
 
     Raises:
-        ConfigError: no such split.
+        ConfigError: no such split, or `binary` and the model has no integer spikes.
         CheckpointError: the file is missing or broken.
     """
     if split not in SPLITS:
         raise ConfigError(f"there is no split {split!r}" + did_you_mean(split, SPLITS))
     config, task = load_task(path)
-    return evaluate_task(config, task, split)
+    facts = _unroll(config, task, split) if binary else {}
+    return {**evaluate_task(config, task, split), **facts}
+
+
+def _unroll(config: RunConfig, task: Task, split: str) -> dict[str, int]:
+    """Have the model run on binary spikes; which layers and with how many virtual steps is seen on a few samples."""
+    samples = getattr(config.data.build(), split)
+    with torch.no_grad():
+        depths = unroll_model(task.model, task.encode(samples.inputs(list(range(min(ENERGY_SAMPLES, len(samples)))))))
+    if max(depths.values()) <= 1:
+        raise ConfigError(
+            f"no layer of this {config.model.family!r} got a count above 1 on {split} samples: its spikes are binary already"
+        )
+    return {"binary_layers": len(depths), "virtual_steps": max(depths.values())}
 
 
 def evaluate_task(config: RunConfig, task: Task, split: str = "test") -> dict[str, Any]:
