@@ -69,6 +69,9 @@ def test_shared_batch_norm_of_one_process_is_batch_norm() -> None:
                     output.pow(3).sum().backward()
                 torch.testing.assert_close(inputs[1].grad, inputs[0].grad)
             torch.testing.assert_close(shared.state_dict(), plain.state_dict())
+        plain = nn.BatchNorm2d(3, track_running_stats=False).double()
+        of_shared = torch.func.grad(lambda x: share_batch_norms(plain)(x).pow(3).sum())(x)
+        torch.testing.assert_close(of_shared, torch.func.grad(lambda x: plain(x).pow(3).sum())(x))
     finally:
         torch.distributed.destroy_process_group()
 

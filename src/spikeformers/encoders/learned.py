@@ -1,13 +1,14 @@
 """Learned coding: a learned intensity curve, sent by integrate-and-fire neurons."""
 
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import torch
 from torch import Generator, Tensor, nn
 
 from spikeformers.core.errors import ConfigError
 from spikeformers.encoders.base import ENCODERS, Encoder, EncoderConfig, Normalize
+from spikeformers.kernels.stepwise import stepwise
 
 
 @ENCODERS.register("learned", source="after Fang et al., ICCV 2021, arXiv:2007.05785 (learned spike encoder)")
@@ -52,17 +53,10 @@ class Learned(Encoder):
         bend = self.curve.to(x.dtype) - torch.linspace(0.0, 1.0, pieces + 1, device=x.device).to(x.dtype)
         part = x * pieces - left
         z = x + bend[left] * (1.0 - part) + bend[left + 1] * part
-        return _Regular.apply(z.clamp(0.0, 1.0), t)
+        return stepwise(partial(_regular, t), 1.0, z.clamp(0.0, 1.0))
 
 
-class _Regular(torch.autograd.Function):
-    """Step t of the evenly spread spikes of z; its gradient with respect to z is 1."""
-
-    @staticmethod
-    def forward(ctx: Any, z: Tensor, t: int) -> Tensor:
-        wide = z.double()
-        return ((wide * (t + 1) + 0.5).floor() - (wide * t + 0.5).floor()).to(z.dtype)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        return grad, None
+def _regular(t: int, z: Tensor) -> Tensor:
+    """Step t of the evenly spread spikes of z."""
+    wide = z.double()
+    return ((wide * (t + 1) + 0.5).floor() - (wide * t + 0.5).floor()).to(z.dtype)

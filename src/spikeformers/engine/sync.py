@@ -11,16 +11,19 @@ class _AllSum(torch.autograd.Function):
     """Sum over processes; so is its gradient."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        x = x.clone()
+    def forward(x: Tensor) -> Tensor:
+        x = x.clone(memory_format=torch.contiguous_format)
         torch.distributed.all_reduce(x)
         return x
 
     @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor], output: Tensor) -> None:
+        pass
+
+    @staticmethod
     def backward(ctx: Any, grad: Tensor) -> Tensor:
-        grad = grad.contiguous().clone()
-        torch.distributed.all_reduce(grad)
-        return grad
+        total: Tensor = _AllSum.apply(grad)
+        return total
 
 
 class SharedBatchNorm(_BatchNorm):

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from spikeformers.core.errors import ConfigError
+from spikeformers.kernels.stepwise import stepwise
 
 
 class LSQWeight(nn.Module):
@@ -50,18 +51,7 @@ def round_through(x: Tensor) -> Tensor:
 
 def scale_gradient(x: Tensor, factor: float) -> Tensor:
     """x itself, whose gradient is multiplied by `factor`."""
-    return _GradientScale.apply(x, factor)
-
-
-class _GradientScale(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx, x: Tensor, factor: float) -> Tensor:  # type: ignore[no-untyped-def, override]
-        ctx.factor = factor
-        return x.view_as(x)
-
-    @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[no-untyped-def, override]
-        return grad * ctx.factor, None
+    return stepwise(torch.clone, factor, x)
 
 
 class QuantizedConv2d(nn.Conv2d):

@@ -12,7 +12,8 @@ from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
 from spikeformers.core.carry import State, Stateful, carry
-from spikeformers.core.errors import ConfigError
+from spikeformers.core.errors import BackendError, ConfigError
+from spikeformers.kernels.transforms import forward_mode, transforming
 from spikeformers.models.adapt import buffers_of, with_buffers
 from spikeformers.models.base import SpikingModel
 
@@ -60,6 +61,11 @@ class _InChunks:
         streaming = any(isinstance(part, Stateful) and part._carried is not None for part in model.modules())
         if streaming or not model.training or not torch.is_grad_enabled():
             return type(model).forward(model, x)
+        if transforming() or (self.cut and forward_mode()):
+            raise BackendError(
+                f"{type(model).__name__} trains in chunks of steps (chunk_time), which torch.func and forward mode cannot "
+                "differentiate; put it in eval mode, or transform a model that chunk_time was not called on"
+            )
         x = model.with_time(x)
         if self.cut:
             parameters = [p for p in model.parameters() if p.requires_grad]

@@ -1,13 +1,15 @@
 """Event-based gated recurrent unit: a GRU that sends graded events when its state crosses a threshold."""
 
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from spikeformers.core.carry import State, Stateful
 from spikeformers.core.errors import ConfigError, ShapeError
+from spikeformers.kernels.scan.ops import heaviside_strict
+from spikeformers.kernels.stepwise import stepwise
 from spikeformers.neurons.base import NEURONS, NeuronConfig
 from spikeformers.neurons.tensors import check_channels, need_channels, wide
 
@@ -90,21 +92,11 @@ class EGRU(Stateful):
         (xz, xr, xg), (hz, hr, hg) = current.chunk(3, -1), recurrent.chunk(3, -1)
         z, r = torch.sigmoid(xz + hz), torch.sigmoid(xr + hr)
         c = z * c + (1.0 - z) * torch.tanh(xg + r * hg)
-        o = _Event.apply(c - threshold, self.config.dampening, self.config.support)
+        slope = partial(_triangle, self.config.dampening, self.config.support)
+        o = stepwise(heaviside_strict, slope, c - threshold)
         return c - o * threshold, o * c
 
 
-class _Event(torch.autograd.Function):
-    """1 where u > 0; derivative γ max(0, 1 - ε|u|)."""
-
-    @staticmethod
-    def forward(ctx: Any, u: Tensor, dampening: float, support: float) -> Tensor:
-        ctx.save_for_backward(u)
-        ctx.shape = dampening, support
-        return torch.where(u.isnan(), u, (u > 0.0).to(u.dtype))
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        (u,) = ctx.saved_tensors
-        dampening, support = ctx.shape
-        return grad * (dampening * (1.0 - support * u.abs()).clamp_min(0.0)), None, None
+def _triangle(dampening: float, support: float, u: Tensor) -> Tensor:
+    """γ max(0, 1 - ε|u|)."""
+    return dampening * (1.0 - support * u.abs()).clamp_min(0.0)

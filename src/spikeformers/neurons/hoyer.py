@@ -1,13 +1,15 @@
 """One-step spiking activation whose threshold is the Hoyer extremum of its own input."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from functools import partial
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from spikeformers.core.carry import State, Stateful, check_state
 from spikeformers.core.errors import ConfigError
+from spikeformers.kernels.stepwise import stepwise
 from spikeformers.neurons.base import NEURONS, NeuronConfig
 from spikeformers.neurons.equations import check_positive
 from spikeformers.neurons.tensors import along, check_channels, need_channels, step_axis, wide
@@ -77,7 +79,8 @@ class HoyerNeuron(Stateful):
             u = self.leak * u + xt
             z = u / self.threshold.abs()
             extremum = self._extremum(z.detach())
-            spikes.append(_WindowSpike.apply(z, z.detach() - self.config.scale * extremum, self.config.window))
+            above = z.detach() - self.config.scale * extremum
+            spikes.append(stepwise(_fired, partial(_window, self.config.window), z, above))
         return torch.stack(spikes).to(x.dtype), {"u": u}
 
     def _extremum(self, z: Tensor) -> Tensor:
@@ -93,19 +96,13 @@ class HoyerNeuron(Stateful):
         return found if self.channels is None else along(found, z, self.axis)
 
 
-class _WindowSpike(torch.autograd.Function):
-    """Step of `u` forward; backward passes half the gradient to z where 0 < z < window."""
+def _fired(z: Tensor, u: Tensor) -> Tensor:
+    return torch.where(z.isnan(), z, (u >= 0.0).to(z.dtype))
 
-    @staticmethod
-    def forward(ctx: Any, z: Tensor, u: Tensor, window: float) -> Tensor:
-        ctx.save_for_backward(z)
-        ctx.window = window
-        return torch.where(z.isnan(), z, (u >= 0.0).to(z.dtype))
 
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        (z,) = ctx.saved_tensors
-        return grad * (0.5 * ((z > 0.0) & (z < ctx.window))), None, None
+def _window(window: float, z: Tensor, u: Tensor) -> Tensor:
+    """A half where 0 < z < window."""
+    return 0.5 * ((z > 0.0) & (z < window))
 
 
 def hoyer_regularizer(z: Tensor) -> Tensor:

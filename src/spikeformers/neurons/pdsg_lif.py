@@ -2,14 +2,15 @@
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
 from spikeformers.core.carry import State, Stateful
 from spikeformers.core.errors import ConfigError, ShapeError
-from spikeformers.kernels.scan.ops import TorchOps
+from spikeformers.kernels.scan.ops import TorchOps, heaviside, heaviside_strict
+from spikeformers.kernels.stepwise import stepwise
 from spikeformers.neurons.base import NEURONS, NeuronConfig
 from spikeformers.neurons.equations import leak, reset
 from spikeformers.neurons.tensors import along, step_axis, wide
@@ -76,7 +77,7 @@ class PDSGLIFNeuron(Stateful):
             moments = self._merged(moments, h.detach())
             variance = moments[2] / (moments[0] - 1.0).clamp_min(1.0)
             sigma = along(torch.where(variance > 0.0, variance, 1.0).sqrt(), h, step_axis(self.axis))
-            y = _PotentialSpike.apply(h - c.v_threshold, sigma, c.strict)
+            y = stepwise(partial(_heaviside, c.strict), _density, h - c.v_threshold, sigma)
             v = reset(ops, h, y, c.v_threshold, c.v_reset, c.detach_reset, c.no_reset)
             spikes.append(y)
         last = dict(zip(("count", "mean", "squares"), moments, strict=True))
@@ -92,16 +93,11 @@ class PDSGLIFNeuron(Stateful):
         return total, mean + gap * new / total, squares + spread + gap**2 * count * new / total
 
 
-class _PotentialSpike(torch.autograd.Function):
-    """Heaviside step forward; backward the normal density around σ/2."""
+def _heaviside(strict: bool, u: Tensor, sigma: Tensor) -> Tensor:
+    return heaviside_strict(u) if strict else heaviside(u)
 
-    @staticmethod
-    def forward(ctx: Any, u: Tensor, sigma: Tensor, strict: bool) -> Tensor:
-        ctx.save_for_backward(u, sigma)
-        return torch.where(u.isnan(), u, (u > 0.0 if strict else u >= 0.0).to(u.dtype))
 
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
-        u, sigma = ctx.saved_tensors
-        z = (u - sigma / 2) / sigma
-        return grad * torch.exp(-0.5 * z * z) / (math.sqrt(2.0 * math.pi) * sigma), None, None
+def _density(u: Tensor, sigma: Tensor) -> Tensor:
+    """Of a normal distribution around σ/2."""
+    z = (u - sigma / 2) / sigma
+    return torch.exp(-0.5 * z * z) / (math.sqrt(2.0 * math.pi) * sigma)

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from spikeformers.kernels.transforms import forward_mode, transforming
+
 _MOST_PLACES = 256
 
 
@@ -48,10 +50,14 @@ def max_pool2d(
     dilation: int | Sequence[int] = 1,
     ceil_mode: bool = False,
 ) -> Tensor:
-    """As `torch.nn.functional.max_pool2d`; keeps one byte an output where the window allows it."""
+    """As `torch.nn.functional.max_pool2d`; keeps one byte an output where the window allows it.
+
+    Inside torch's function transforms it is torch's.
+    """
     window, spread = _pair(kernel_size), _pair(dilation)
     step = _pair(stride) if stride else window
-    if spread != (1, 1) or window[0] * window[1] > _MOST_PLACES or x.shape[-1] < window[1] or not x.requires_grad:
+    fits = spread == (1, 1) and window[0] * window[1] <= _MOST_PLACES and x.shape[-1] >= window[1]
+    if not fits or not x.requires_grad or transforming() or forward_mode():
         return torch.max_pool2d(x, window, step, _pair(padding), spread, ceil_mode)
     return OneBytePool.apply(x, window, step, _pair(padding), ceil_mode)  # type: ignore[no-any-return,no-untyped-call]
 

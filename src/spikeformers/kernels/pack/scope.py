@@ -14,6 +14,7 @@ from torch.overrides import TorchFunctionMode
 from spikeformers.core.errors import BackendError
 from spikeformers.kernels.pack.bits import Packed, pack, unpack
 from spikeformers.kernels.pack.pool import max_pool2d
+from spikeformers.kernels.transforms import transforming
 
 Kept = Any
 """What stands for a tensor until backward asks for it: `Packed`, `Whole` or `View`."""
@@ -165,7 +166,12 @@ def saved(smallest: int = 4096) -> Iterator[None]:
 
     Args:
         smallest: tensors with fewer elements are not packed.
+
+    Raises:
+        BackendError: it is opened inside a transform of `torch.func`.
     """
+    if transforming():
+        raise BackendError("torch.func keeps what backward needs itself; leave pack.saved() out of what it transforms")
     keeper = Keeper(smallest)
     with keeper, torch.autograd.graph.saved_tensors_hooks(keeper.keep, restore):
         yield

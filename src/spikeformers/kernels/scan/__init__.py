@@ -8,14 +8,18 @@ from spikeformers.kernels import dispatch
 from spikeformers.kernels.scan.autograd import register_definition, run_scan
 from spikeformers.kernels.scan.definition import Definition
 from spikeformers.kernels.scan.reference import scan_reference
+from spikeformers.kernels.transforms import forward_mode
 
 __all__ = ["BACKENDS", "Definition", "register_definition", "scan", "scan_reference"]
+
+
+_ONLY_BACKWARD = "it has no forward mode (jvp, jacfwd, dual tensors)"
 
 
 def _verify_triton(device: torch.device, dtype: torch.dtype) -> str | None:
     from spikeformers.kernels.scan.triton import verify
 
-    return verify(device, dtype)
+    return verify(device, dtype) or (_ONLY_BACKWARD if forward_mode() else None)
 
 
 def _verify_cpu(device: torch.device, dtype: torch.dtype) -> str | None:
@@ -27,7 +31,7 @@ def _verify_cpu(device: torch.device, dtype: torch.dtype) -> str | None:
         import numba  # noqa: F401
     except ImportError as error:
         return f"numba cannot be imported ({error})"
-    return None
+    return _ONLY_BACKWARD if forward_mode() else None
 
 
 def _verify_reference(device: torch.device, dtype: torch.dtype) -> str | None:

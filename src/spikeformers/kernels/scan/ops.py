@@ -5,11 +5,13 @@ A neuron's `step` receives an object `ops` and writes its equations with `+ - * 
 the fused kernels, their backward passes and the equation in the docs.
 """
 
-from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+
+from spikeformers.kernels.stepwise import stepwise
 
 
 class Surrogate(Protocol):
@@ -18,46 +20,18 @@ class Surrogate(Protocol):
     def derivative(self, ops: Any, u: Any) -> Any: ...
 
 
-class _Spike(torch.autograd.Function):
-    """Heaviside step forward, surrogate derivative backward. NaN stays NaN, so that a broken input is seen."""
-
-    @staticmethod
-    def forward(ctx: Any, u: Tensor, strict: bool, surrogate: Surrogate) -> Tensor:  # type: ignore[override]
-        ctx.save_for_backward(u)
-        ctx.surrogate = surrogate
-        fired = u > 0 if strict else u >= 0
-        return torch.where(torch.isnan(u), u, fired.to(u.dtype))
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
-        (u,) = ctx.saved_tensors
-        return grad * ctx.surrogate.derivative(TorchOps(ctx.surrogate), u), None, None
+def heaviside(u: Tensor) -> Tensor:
+    """1 where u ≥ 0, else 0; NaN stays NaN."""
+    return torch.where(torch.isnan(u), u, (u >= 0).to(u.dtype))
 
 
-class _StraightThrough(torch.autograd.Function):
-    """A step-shaped function forward, the identity backward."""
-
-    @staticmethod
-    def forward(ctx: Any, u: Tensor, function: Callable[[Tensor], Tensor]) -> Tensor:  # type: ignore[override]
-        return function(u)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
-        return grad, None
+def heaviside_strict(u: Tensor) -> Tensor:
+    """1 where u > 0, else 0; NaN stays NaN."""
+    return torch.where(torch.isnan(u), u, (u > 0).to(u.dtype))
 
 
-class _Through(torch.autograd.Function):
-    """One tensor forward, the gradient to another backward."""
-
-    @staticmethod
-    def forward(ctx: Any, value: Tensor, smooth: Tensor) -> Tensor:  # type: ignore[override]
-        ctx.shape, ctx.dtype = smooth.shape, smooth.dtype
-        return value.clone()
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor]:  # type: ignore[override]
-        return None, grad.sum_to_size(ctx.shape).to(ctx.dtype)
+def _second(smooth: Tensor, value: Tensor) -> Tensor:
+    return value.clone()
 
 
 class TorchOps:
@@ -71,9 +45,12 @@ class TorchOps:
         self.surrogate = surrogate
 
     def spike(self, u: Tensor, strict: bool = False) -> Tensor:
-        """1 where u ≥ 0 (u > 0 if `strict`), else 0; its gradient is the surrogate's derivative at u."""
+        """1 where u ≥ 0 (u > 0 if `strict`), else 0; its gradient is the surrogate's derivative at u.
+
+        NaN stays NaN, so that a broken input is seen.
+        """
         assert self.surrogate is not None, "spike() inside a surrogate"
-        return _Spike.apply(u, strict, self.surrogate)
+        return stepwise(heaviside_strict if strict else heaviside, partial(self.surrogate.derivative, self), u)
 
     def detach(self, u: Tensor) -> Tensor:
         """The value of u with no gradient."""
@@ -81,15 +58,15 @@ class TorchOps:
 
     def through(self, value: Tensor, smooth: Tensor) -> Tensor:
         """`value` forward; backward the gradient of `smooth`, which kernels do not compute forward."""
-        return _Through.apply(value, smooth)
+        return stepwise(_second, 1.0, smooth.expand(value.shape).to(value.dtype), value)
 
     def round_half_even(self, u: Tensor) -> Tensor:
         """Nearest integer, ties to even; straight-through gradient."""
-        return _StraightThrough.apply(u, torch.round)
+        return stepwise(torch.round, 1.0, u)
 
     def floor(self, u: Tensor) -> Tensor:
         """Largest integer not above u; straight-through gradient."""
-        return _StraightThrough.apply(u, torch.floor)
+        return stepwise(torch.floor, 1.0, u)
 
     def where(self, condition: Tensor, a: Tensor | float, b: Tensor | float) -> Tensor:
         """a where the condition holds, else b."""
