@@ -1,5 +1,6 @@
 """Spike-driven Transformer V3 (E-SpikeFormer), the base models trained from scratch."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Self
@@ -12,6 +13,7 @@ from spikeformers.core.types import FeatureInfo
 from spikeformers.layers.attention.base import AttentionConfig
 from spikeformers.layers.attention.ssa import EfficientSDSAConfig
 from spikeformers.layers.checks import check_heads, check_stride, map_size
+from spikeformers.layers.conv_mlp import ConvMLP
 from spikeformers.layers.meta import MetaConvBlock, MetaTrunk, OnTokens, SpikeSeparableConv, WideAttention
 from spikeformers.layers.mlp import SpikingMLP
 from spikeformers.models.base import MODELS, AttentiveConfig, ModelConfig, SpikingModel
@@ -34,6 +36,7 @@ from spikeformers.weights.units import conv_rules, linear_rules
             "depths": (1, 1),
             "heads": 2,
             "mlp_ratio": 2.0,
+            "init_scale": 0.1,
         },
         "sdt_v3_t": {"dims": (24, 48, 96, 128)},
         "sdt_v3_s": {"dims": (32, 64, 128, 192)},
@@ -68,6 +71,8 @@ class SDTV3Config(AttentiveConfig):
     """What queries, keys and values make of each other; with `value_ratio` above 1, an operator with a product of the three."""
     value_ratio: int = 4
     """Width of the attention's values over that of queries and keys."""
+    init_scale: float = 1.0
+    """Weight of the norm that ends each branch before training: officially 1; less keeps deep narrow networks trainable."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -75,6 +80,8 @@ class SDTV3Config(AttentiveConfig):
             raise ConfigError(f"dims={self.dims} must be four widths and depths={self.depths} two positive counts")
         if self.value_ratio < 1:
             raise ConfigError(f"value_ratio={self.value_ratio} must be at least 1")
+        if not 0 <= self.init_scale < math.inf:
+            raise ConfigError(f"init_scale={self.init_scale} must be finite and not negative")
         for width in self.dims[2:]:
             check_heads(width, self.heads)
         check_stride(self.img_size, 16)
@@ -145,6 +152,18 @@ class Block(nn.Module):
         return x
 
 
+def last_norm(branch: nn.Module) -> nn.Module | None:
+    """The norm that ends a branch of the residual blocks; None of other modules."""
+    match branch:
+        case WideAttention():
+            return branch.proj.norm
+        case SpikeSeparableConv():
+            return branch.project.unit.norm
+        case ConvMLP() | SpikingMLP():
+            return branch.fc2.unit.norm
+    return None
+
+
 class SDTV3(SpikingModel):
     """Image → trunk → mean over pixels → neuron → linear head, per step."""
 
@@ -170,6 +189,8 @@ class SDTV3(SpikingModel):
         ]
         nn.init.trunc_normal_(self.head.weight, std=0.02)
         nn.init.zeros_(self.head.bias)
+        for norm in filter(None, map(last_norm, self.modules())):
+            nn.init.constant_(norm.weight, config.init_scale)
 
     def pyramid(self, x: Tensor) -> list[Tensor]:
         return self.trunk(x)
