@@ -7,6 +7,7 @@ import yaml
 
 from spikeformers.cli.parsing import UsageError
 from spikeformers.cli.request import read_config, read_request
+from spikeformers.core.errors import ConfigError
 
 Command = Callable[..., Any]
 
@@ -31,6 +32,16 @@ def test_order_of_swaps_and_flags_does_not_matter() -> None:
     first = config_of("spikformer_digits", "model.neuron=plif", "--model.neuron.init-tau", "1.5")
     assert config_of("spikformer_digits", "--model.neuron.init-tau", "1.5", "model.neuron=plif") == first
     assert config_of("spikformer_digits", "--model.neuron.init_tau=1.5", "model.neuron=plif") == first
+
+
+def test_a_component_that_fits_only_with_a_flag_is_taken_with_it_and_refused_without() -> None:
+    mirrored = ["spikformer_digits", "data.augment=rand_augment"]
+    assert config_of(*mirrored, "--data.augment.flip", "0").data.augment.flip == 0.0
+    late = ["learns_digits", "model=qsd_tiny", "model.neuron=resonate"]
+    assert config_of(*late, "--model.timesteps", "2").model.timesteps == 2
+    for words, fault in ((mirrored, "set flip=0"), (late, "take timesteps=2")):
+        with pytest.raises(ConfigError, match=fault):
+            config_of(*words)
 
 
 @pytest.mark.parametrize(

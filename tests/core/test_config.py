@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from spikeformers.core.config import deferred_checks
 from spikeformers.core.errors import ConfigError
 from spikeformers.models.base import MODELS, ModelConfig
 from spikeformers.neurons import NeuronConfig
@@ -110,3 +111,15 @@ def test_a_file_that_is_no_mapping_is_refused_by_name(tmp_path: Path, text: str)
         NeuronConfig.from_yaml(path)
     with pytest.raises(ConfigError, match="cannot read"):
         NeuronConfig.from_yaml(tmp_path / "absent.yaml")
+
+
+def test_checks_may_be_put_off_until_all_changes_are_made() -> None:
+    good = MODELS.config("spikformer_tiny")
+    with deferred_checks():
+        wide = good.but(heads=6)
+        fitting = wide.but(dim=96)
+    assert fitting.validate() is fitting
+    with pytest.raises(ConfigError, match="heads=6"):
+        wide.validate()
+    with pytest.raises(ConfigError, match="heads=6"):
+        good.but(heads=6)

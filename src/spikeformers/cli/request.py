@@ -99,16 +99,23 @@ def read_config(request: Request) -> "RunConfig":
         UsageError: an unknown flag, or a value that does not fit its field.
         ConfigError: an unknown recipe, component or key, or a value that its component refuses.
     """
+    from spikeformers.core.config import deferred_checks
+
     base = load_base(request.what or "")
-    config = base
-    for path, name in request.swaps:
+    with deferred_checks():  # a component may fit only with a field that a flag sets
+        config = _edited(_swapped(base, request.swaps), base, request)
+    return config.validate()
+
+
+def _swapped(config: "RunConfig", swaps: Sequence[tuple[str, str]]) -> "RunConfig":
+    for path, name in swaps:
         if not name:
             raise UsageError(f"{path}= needs the name of a component after the equals sign")
         if not isinstance(_field(config, path.split(".")), str):
             flag = path.replace("_", "-")
             raise UsageError(f"{path} is a plain value, not a component; set it with --{flag} {name}")
         config = config.swap(path, name)
-    return _edited(config, base, request)
+    return config
 
 
 def load_base(what: str) -> "RunConfig":

@@ -5,11 +5,14 @@ In plain form (YAML, JSON) a component that is chosen by name carries its regist
     neuron: {family: lif, tau: 2.0, surrogate: {family: atan, alpha: 2.0}}
 """
 
+import contextlib
 import dataclasses
+import functools
 import re
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -25,6 +28,31 @@ _INDEXED = re.compile(r"\[\d+\][:.\[]")
 """A fault of an item of a list, such as `[0]: 'a' is not a valid int`."""
 
 
+_deferred = ContextVar("deferred", default=False)
+
+
+@contextlib.contextmanager
+def deferred_checks() -> Iterator[None]:
+    """Configs built inside are not checked, so that changes which fit only together can be made one by one.
+
+    What is taken out must be checked with `validate`.
+    """
+    token = _deferred.set(True)
+    try:
+        yield
+    finally:
+        _deferred.reset(token)
+
+
+def _unless_deferred(check: Callable[[Any], None]) -> Callable[[Any], None]:
+    @functools.wraps(check)
+    def run(config: Any) -> None:
+        if not _deferred.get():
+            check(config)
+
+    return run
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Config:
     """Base of every configuration.
@@ -34,6 +62,27 @@ class Config:
     """
 
     registry: ClassVar[Registry[Any] | None] = None
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        check = cls.__dict__.get("__post_init__")
+        if check is not None:
+            cls.__post_init__ = _unless_deferred(check)  # type: ignore[attr-defined]
+
+    def validate(self) -> Self:
+        """This config, after its components' checks and its own.
+
+        Raises:
+            ConfigError: what a check refuses.
+        """
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            for component in value if isinstance(value, tuple) else (value,):
+                if isinstance(component, Config):
+                    component.validate()
+        if hasattr(self, "__post_init__"):
+            self.__post_init__()
+        return self
 
     @classmethod
     def field_types(cls) -> dict[str, Any]:
