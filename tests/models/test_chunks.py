@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from spikeformers import carry, create_model
-from spikeformers.core.errors import ConfigError
+from spikeformers.core.errors import BackendError, ConfigError
 from spikeformers.kernels import pack
 from spikeformers.kernels.scan import register_definition
 from spikeformers.models.base import SpikingModel
@@ -116,3 +116,12 @@ def test_models_and_sizes_that_cannot_be_chunked_are_refused() -> None:
         chunk_time(create_model("statten_tiny"), 2)
     with pytest.raises(ConfigError, match="steps=0"):
         chunk_time(firing(), 0)
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_function_transforms_are_refused_in_training(cut: bool) -> None:
+    model, x = chunk_time(firing(), 1, cut=cut), torch.rand(2, 3, 16, 16)
+    with pytest.raises(BackendError, match=r"Spikformer trains in chunks of steps.*eval mode"):
+        torch.func.grad(lambda x: model(x).sum())(x)
+    model.eval()
+    assert torch.func.grad(lambda x: model(x).sum())(x).shape == x.shape

@@ -164,3 +164,25 @@ def test_nothing_outlives_its_graph() -> None:
         model(x)
     assert memory
     assert all(storage.expired() for storage in memory)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # torch's own forward mode
+def test_transforms_see_the_pool_of_torch_and_no_scope_inside() -> None:
+    x, v = torch.randn(2, 3, 8, 8, requires_grad=True), torch.randn(2, 3, 8, 8)
+
+    def pooled(x: Tensor) -> Tensor:
+        return functional.max_pool2d(x, 2)
+
+    expected = torch.func.jvp(pooled, (x,), (v,))[1]
+    with pack.saved():
+        assert torch.equal(torch.func.jvp(pooled, (x,), (v,))[1], expected)
+        with torch.autograd.forward_ad.dual_level():
+            y = pooled(torch.autograd.forward_ad.make_dual(x, v))
+            assert torch.equal(torch.autograd.forward_ad.unpack_dual(y).tangent, expected)
+
+    def inside(x: Tensor) -> Tensor:
+        with pack.saved():
+            return pooled(x).sum()
+
+    with pytest.raises(BackendError, match=r"leave pack.saved\(\) out"):
+        torch.func.grad(inside)(v)
