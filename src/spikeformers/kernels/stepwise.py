@@ -12,10 +12,10 @@ from torch import Tensor
 
 from spikeformers.kernels.transforms import forward_mode, refuse_second_derivative
 
-Function = Callable[..., Tensor]
+Elementwise = Callable[..., Tensor]
 
 
-def stepwise(step: Function, slope: Function | float, u: Tensor, *rest: Tensor) -> Tensor:
+def stepwise(step: Elementwise, slope: Elementwise | float, u: Tensor, *rest: Tensor) -> Tensor:
     """step(u, *rest), whose derivative is slope(u, *rest) with respect to u and 0 with respect to `rest`.
 
     Args:
@@ -38,7 +38,7 @@ class _Stepwise(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(step: Function, slope: Function | float, u: Tensor, *rest: Tensor) -> Tensor:
+    def forward(step: Elementwise, slope: Elementwise | float, u: Tensor, *rest: Tensor) -> Tensor:
         return step(u, *rest)
 
     @staticmethod
@@ -73,7 +73,7 @@ class _Slope(torch.autograd.Function):
     generate_vmap_rule = True
 
     @staticmethod
-    def forward(slope: Function, u: Tensor, *rest: Tensor) -> Tensor:
+    def forward(slope: Elementwise, u: Tensor, *rest: Tensor) -> Tensor:
         return slope(u, *rest)
 
     @staticmethod
