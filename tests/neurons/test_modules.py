@@ -202,6 +202,11 @@ def test_stochastic_neuron_fires_with_the_probability_of_its_primitive() -> None
         NEURONS.config("stochastic_lif").but(surrogate="fast_sigmoid")
 
 
+def test_pdsg_refuses_steps_without_a_batch() -> None:
+    with pytest.raises(ShapeError, match=r"over the batch; the input is \(4, 6\)"):
+        NEURONS.config("pdsg_lif").build(axis=-1)(torch.randn(4, 6))
+
+
 def test_pdsg_measures_its_width_over_all_steps_so_far() -> None:
     module, x = neuron("pdsg_lif", channels=None, v_threshold=100.0), torch.randn(3, 6, 2, 5)
     with carry(module) as state:

@@ -65,8 +65,10 @@ class PDSGLIFNeuron(Stateful):
         return {"v": v, "count": zeros, "mean": zeros, "squares": zeros}
 
     def scan(self, x: Tensor, state: State | None, keep: bool = True) -> tuple[Tensor, State]:
-        if x.dim() <= (self.axis if self.axis >= 0 else -self.axis - 1):
-            raise ShapeError(f"pdsg_lif measures channels on axis {self.axis}; the input is {tuple(x.shape)}")
+        if x.dim() <= max(2, self.axis if self.axis >= 0 else -self.axis - 1):
+            raise ShapeError(
+                f"pdsg_lif measures channels on axis {self.axis} of [T, B, ...] over the batch; the input is {tuple(x.shape)}"
+            )
         state = self.initial(x[0]) if state is None else state
         if state["v"].shape != x.shape[1:]:
             raise ShapeError(f"carried state of pdsg_lif is {tuple(state['v'].shape)}, this step {tuple(x.shape[1:])}")
