@@ -18,6 +18,7 @@ from typing import Any
 import series
 from series import ROOT, Training
 
+from spikeformers.bench.numbers import spread
 from spikeformers.cli.parsing import UsageError
 from spikeformers.core.errors import DataError
 from spikeformers.engine.config import RunConfig
@@ -91,11 +92,6 @@ def _steps(config: RunConfig) -> int:
     shape = config.data.info.shape
     steps = 1 if len(shape) == 3 else shape[0] // config.task.rows  # type: ignore[attr-defined]
     return config.model.timesteps if steps == 1 else steps
-
-
-def spread(values: list[float]) -> str:
-    """Mean and, of several, sample standard deviation."""
-    return f"{statistics.mean(values):.1%}" + (f" ± {statistics.stdev(values):.1%}" if len(values) > 1 else "")
 
 
 def page(record: dict[str, Any]) -> str:

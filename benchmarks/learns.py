@@ -1,14 +1,15 @@
 """Whether every family learns: its tiny variant on real scans of digits, one command each, under one recipe.
 
-    python benchmarks/learns.py [--only FAMILY ...] [--write]
+    python benchmarks/learns.py [--only FAMILY ...] [--seeds 3] [--write]
 
-Runs `spikeformers train learns_digits model=FAMILY_tiny …` for every family whose folder runs/learns/FAMILY has no
-results of that very configuration yet, goes on with runs that were cut short, and after each writes
+Runs `spikeformers train learns_digits model=FAMILY_tiny …` for every family and seed whose folder runs/learns/FAMILY-SEED has
+no results of that very configuration yet, goes on with runs that were cut short, and after each writes
 benchmarks/results/learns.json and docs/learns.md. The yardstick is logistic regression on the same pixels and split.
 """
 
 import argparse
 import json
+import statistics
 import subprocess
 from typing import Any
 
@@ -16,6 +17,7 @@ import series
 import torch
 from series import ROOT, Training
 
+from spikeformers.bench.numbers import spread
 from spikeformers.cli.parsing import UsageError
 from spikeformers.data.datasets.digits import DigitsConfig
 from spikeformers.engine.machine import machine_card
@@ -43,31 +45,48 @@ def words(family: str) -> list[str]:
     return out if size == SIZE else [*out, "--data.size", str(size), "--data.augment.shift", f"{SHIFT * size:g}"]
 
 
-def training(family: str) -> Training:
+def training(family: str, seed: int) -> Training:
     """Its run."""
-    return Training(tuple(words(family)[1:]), RUNS / family)
+    return Training((*words(family)[1:], "--seed", str(seed)), RUNS / f"{family}-{seed}")
 
 
-def gather(baseline: dict[str, Any], cpu: dict[str, float]) -> dict[str, Any]:
-    """The whole record from the run folders."""
+def gather(baseline: dict[str, Any], earlier: dict[str, Any]) -> dict[str, Any]:
+    """The whole record from the run folders; what is known of a run besides (its CPU seconds) stays."""
+    known = {row["family"]: {run["seed"]: run["cpu_seconds"] for run in row["runs"]} for row in earlier.get("rows", [])}
     rows = []
     for family in MODELS.families():
-        if training(family).done():
-            results = training(family).results()
-            row = {"family": family, "command": " ".join(["spikeformers", *words(family)])}
-            row |= {name: results[name] for name in KEPT}
-            rows.append({**row, "cpu_seconds": cpu.get(family), "epochs": results["epochs"]})
+        runs = []
+        for seed in _seeds(family):
+            results = training(family, seed).results()
+            seconds = known.get(family, {}).get(seed)
+            runs.append({"seed": seed, **{name: results[name] for name in KEPT}, "cpu_seconds": seconds})
+        if runs:
+            rows.append({"family": family, "command": " ".join(["spikeformers", *words(family)]), "runs": runs})
     return {"recipe": "learns_digits", "linear": baseline, "rows": rows, "machine": machine_card()}
+
+
+def _seeds(family: str) -> list[int]:
+    """Those of which results are there."""
+    found = (path.name.removeprefix(f"{family}-") for path in RUNS.glob(f"{family}-*"))
+    return [seed for seed in sorted(int(name) for name in found if name.isdigit()) if training(family, seed).done()]
+
+
+def values(row: dict[str, Any], name: str) -> list[float]:
+    """What every run of a family measured."""
+    return [run[name] for run in row["runs"]]
 
 
 def page(record: dict[str, Any]) -> str:
     """The table for the docs."""
     base, rows = record["linear"], record["rows"]
-    above = sum(row["test/accuracy"] > base["test/accuracy"] for row in rows)
+    above = [row["family"] for row in rows if statistics.mean(values(row, "test/accuracy")) > base["test/accuracy"]]
+    every = [run["test/accuracy"] > base["test/accuracy"] for row in rows for run in row["runs"]]
+    middle = statistics.mean(value for row in rows for value in values(row, "test/accuracy"))
+    error = (middle * (1 - middle) / base["samples"]) ** 0.5
     head = (
         "<!-- Written by benchmarks/learns.py from benchmarks/results/learns.json. -->\n# Every family learns\n\n"
         "The tiny variant of every family, trained by one command under one recipe (`learns_digits`) on real scans of\n"
-        "handwritten digits: the same optimizer, learning rate, length, augmentation and seed for all. Families that\n"
+        "handwritten digits: the same optimizer, learning rate, length, augmentation and seeds for all. Families that\n"
         f"shrink the image by more than {STRIDE} get it at twice the size. This is a test that a family learns, not a\n"
         "ranking: nothing was tuned per family but three tiny variants, told below. Swap the name to run any of them:\n\n"
         f"```console\n$ {' '.join(['spikeformers', *words('qkformer')])}\n```\n\n"
@@ -85,19 +104,24 @@ def page(record: dict[str, Any]) -> str:
         "validation scans, after test results of the former variants had been seen.\n\n"
         f"Yardstick: {base['name']} on the 8×8 pixels of the same split, C={base['C']:g} chosen on the validation part:\n"
         f"validation {base['val/accuracy']:.1%}, test **{base['test/accuracy']:.1%}** of {base['samples']} scans.\n"
-        f"{above} of the {len(rows)} families below do better on the test part.\n\n"
+        f"{len(above)} of the {len(rows)} families below do better on the test part in the mean over seeds, and {sum(every)} of the\n"
+        f"{len(every)} runs. Mean ± standard deviation over seeds; the standard error that a test of this size has by itself is "
+        f"{error:.1%}.\n\n"
     )
     lines = [
-        "| family | parameters | validation | test | above linear | firing rate | µJ per image | µJ, ANN twin | CPU s |",
-        "|---|---:|---:|---:|:---:|---:|---:|---:|---:|",
+        "| family | parameters | seeds | validation | test | above linear | firing rate | µJ per image | µJ, ANN twin | CPU s |",
+        "|---|---:|---:|---:|---:|:---:|---:|---:|---:|---:|",
     ]
     for row in rows:
-        rate = f"{row['firing_rate']:.1%}" if row["firing_rate"] else "–"  # activations of several levels, not spikes
-        seconds = "" if row["cpu_seconds"] is None else f"{row['cpu_seconds']:.0f}"
+        mean = {name: statistics.mean(values(row, name)) for name in KEPT}
+        rate = f"{mean['firing_rate']:.1%}" if mean["firing_rate"] else "–"  # activations of several levels, not spikes
+        seconds = [run["cpu_seconds"] for run in row["runs"] if run["cpu_seconds"] is not None]
         lines.append(
-            f"| {row['family']} | {row['params']:,} | {row['val/accuracy']:.1%} | {row['test/accuracy']:.1%} "
-            f"| {'yes' if row['test/accuracy'] > base['test/accuracy'] else 'no'} | {rate} "
-            f"| {1e3 * row['energy/snn_mj']:.2f} | {1e3 * row['energy/ann_mj']:.2f} | {seconds} |"
+            f"| {row['family']} | {row['runs'][0]['params']:,} | {len(row['runs'])} "
+            f"| {spread(values(row, 'val/accuracy'))} | {spread(values(row, 'test/accuracy'))} "
+            f"| {'yes' if row['family'] in above else 'no'} "
+            f"| {rate} | {1e3 * mean['energy/snn_mj']:.2f} | {1e3 * mean['energy/ann_mj']:.2f} "
+            f"| {f'{statistics.mean(seconds):.0f}' if seconds else ''} |"
         )
     commands = "\n".join(f"- {row['family']}: `{row['command']}`" for row in rows)
     return (
@@ -118,23 +142,29 @@ def main() -> int:
     """Run what is missing; write the table after each run."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", nargs="+", metavar="FAMILY", help="run these only")
+    parser.add_argument("--seeds", type=int, default=1, help="how many seeds, from 0 on")
     parser.add_argument("--write", action="store_true", help="run nothing, write the table of what is there")
     args = parser.parse_args()
     unknown = set(args.only or ()) - set(MODELS.families())
-    if unknown:
-        raise UsageError(f"no such families: {', '.join(sorted(unknown))}")
-    earlier = json.loads(OUT.read_text(encoding="utf-8"))["rows"] if OUT.exists() else []
-    cpu = {row["family"]: row["cpu_seconds"] for row in earlier}
+    if unknown or args.seeds < 1:
+        raise UsageError(f"no such families: {', '.join(sorted(unknown))}" if unknown else "--seeds must be at least 1")
+    record = json.loads(OUT.read_text(encoding="utf-8")) if OUT.exists() else {}
     baseline, failed = series.linear(DigitsConfig()), []
-    for family in [] if args.write else args.only or MODELS.families():
-        if training(family).done():
-            continue
-        try:
-            cpu[family] = training(family).run()
-        except subprocess.CalledProcessError:
-            failed.append(family)
-        write(gather(baseline, cpu))
-    write(gather(baseline, cpu))
+    for seed in range(0 if args.write else args.seeds):
+        for family in args.only or MODELS.families():
+            if training(family, seed).done():
+                continue
+            try:
+                seconds = training(family, seed).run()
+            except subprocess.CalledProcessError:
+                failed.append(f"{family} (seed {seed})")
+                continue
+            record = gather(baseline, record)
+            runs = next(row["runs"] for row in record["rows"] if row["family"] == family)
+            next(run for run in runs if run["seed"] == seed)["cpu_seconds"] = seconds
+            write(record)
+    record = gather(baseline, record)
+    write(record)
     print(f"{OUT}\n{PAGE}" + (f"\nfailed: {', '.join(failed)}" if failed else ""))
     return 1 if failed else 0
 

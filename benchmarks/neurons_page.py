@@ -45,25 +45,24 @@ def section(result: dict[str, Any], machine: str) -> str:
 
 
 def _arithmetic(result: dict[str, Any]) -> list[str]:
-    """The neurons that miss twice the floor, and what their time goes into."""
+    """The neurons that miss twice the floor, beside what their functions alone would take."""
     cached = {row["neuron"]: row for row in result["in_cache"] if row["kind"] == BACKWARD}
     slow = [n for n in cached if _of(result, n, BACKWARD)[f"{n}, fused"]["over_floor"] > BAR]
     if not slow:
         return []
     lines = [
         "",
-        f"Above {BAR:g} × the floor with backward are the following. *In cache*: the part of that time which a value still takes "
-        "with all arrays in cache; near 100%, arithmetic decides, not memory. *Functions*: what torch's vector functions take, "
-        "in the same run, for nothing but the exponentials, sigmoids and the like which the equations need (once forward, once "
-        "more for the states in backward), over the time of our whole kernel in cache.",
+        f"Above {BAR:g} × the floor with backward are the following. *Functions alone*: what torch's own vector functions take, in the "
+        "same run and with all arrays in cache, for nothing but the exponentials, sigmoids and the like of the equations: once "
+        "forward, once more for the states in backward, since nothing but the input is kept. Where that alone is above "
+        f"{BAR:g}, arithmetic decides, not memory.",
         "",
-        "| neuron | with backward × floor | in cache | functions |",
-        "|---|---:|---:|---:|",
+        "| neuron | with backward × floor | functions alone × floor |",
+        "|---|---:|---:|",
     ]
     for name in slow:
-        row, large = cached[name], _of(result, name, BACKWARD)[f"{name}, fused"]
-        functions = row["functions_ns"] / row["ns"]
-        lines.append(f"| `{name}` | {large['over_floor']:.2f} | {row['share']:.0%} | {functions:.0%} |")
+        row, floors = cached[name], _of(result, name, BACKWARD)[f"{name}, fused"]["over_floor"]
+        lines.append(f"| `{name}` | {floors:.2f} | {floors * row['functions_ns'] * row['share'] / row['ns']:.2f} |")
     return lines
 
 

@@ -17,6 +17,7 @@ import series
 import torch
 from series import ROOT, Training
 
+from spikeformers.bench.numbers import spread
 from spikeformers.cli.parsing import UsageError
 from spikeformers.data.base import DataConfig
 from spikeformers.engine.machine import machine_card
@@ -85,11 +86,6 @@ def gather(labels: int, cpu: dict[str, float]) -> dict[str, Any]:
         "cpu_seconds": cpu,
         "machine": machine_card(),
     }
-
-
-def spread(values: list[float], sign: str = "") -> str:
-    """Mean and, of several, sample standard deviation."""
-    return f"{statistics.mean(values):{sign}.1%}" + (f" ± {statistics.stdev(values):.1%}" if len(values) > 1 else "")
 
 
 def page(record: dict[str, Any]) -> str:

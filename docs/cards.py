@@ -3,6 +3,7 @@
 import dataclasses
 import inspect
 import json
+import statistics
 from functools import cache
 from itertools import groupby
 from pathlib import Path
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 import spikeformers
+from spikeformers.bench.numbers import spread
 from spikeformers.core.config import Config
 from spikeformers.models.base import MODELS, ModelConfig
 from spikeformers.models.hub import count_parameters
@@ -127,14 +129,20 @@ def ours(family: str) -> str:
     row = next((row for row in record["rows"] if row["family"] == family), None)
     if row is None:
         return "None is recorded yet; `python benchmarks/learns.py --only " + family + "` makes one."
-    base = record["linear"]
-    rate = f"{row['firing_rate']:.1%}" if row["firing_rate"] else "–"  # activations of several levels, not spikes
+    base, runs = record["linear"], row["runs"]
+
+    def values(name: str) -> list[float]:
+        return [run[name] for run in runs]
+
+    firing = statistics.mean(values("firing_rate"))
+    rate = f"{firing:.1%}" if firing else "–"  # activations of several levels, not spikes
     return (
         f"`{row['command']}`\n\n"
         "| data | test | validation | firing rate | µJ per image | µJ, ANN twin | linear classifier, test |\n"
         "|---|---:|---:|---:|---:|---:|---:|\n"
-        f"| digits | {row['test/accuracy']:.1%} | {row['val/accuracy']:.1%} | {rate} "
-        f"| {1e3 * row['energy/snn_mj']:.2f} | {1e3 * row['energy/ann_mj']:.2f} | {base['test/accuracy']:.1%} |\n\n"
+        f"| digits, {len(runs)} seeds | {spread(values('test/accuracy'))} | {spread(values('val/accuracy'))} | {rate} "
+        f"| {1e3 * statistics.mean(values('energy/snn_mj')):.2f} | {1e3 * statistics.mean(values('energy/ann_mj')):.2f} "
+        f"| {base['test/accuracy']:.1%} |\n\n"
         "All families under the same recipe: [Every family learns](../learns.md)."
     )
 

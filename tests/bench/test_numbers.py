@@ -35,6 +35,12 @@ def test_durations_read_like_a_clock(seconds: float, text: str) -> None:
     assert numbers.duration(seconds) == text
 
 
+def test_a_spread_needs_several_values() -> None:
+    assert numbers.spread([0.97]) == "97.0%"
+    assert numbers.spread([0.97, 0.99]) == "98.0% ± 1.4%"
+    assert numbers.spread([-0.01, 0.03], "+") == "+1.0% ± 2.8%"
+
+
 def test_the_ratio_names_the_direction() -> None:
     assert numbers.ratio(1.0, 3.3) == "3.3× less than"
     assert numbers.ratio(3.3, 1.0) == "3.3× more than"

@@ -1,6 +1,8 @@
 """Numbers in a reader's units; None and what is not finite are shown as unknown."""
 
 import math
+import statistics
+from collections.abc import Sequence
 
 UNKNOWN = "–"
 _LARGE = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
@@ -10,6 +12,12 @@ _JOULES = ((1.0, "J"), (1e-3, "mJ"), (1e-6, "µJ"), (1e-9, "nJ"), (1e-12, "pJ"))
 def percent(fraction: float | None, digits: int = 1) -> str:
     """0.9889 → `98.9 %`."""
     return f"{100 * fraction:.{digits}f} %" if fraction is not None and math.isfinite(fraction) else UNKNOWN
+
+
+def spread(fractions: Sequence[float], sign: str = "") -> str:
+    """[0.97, 0.99] → `98.0% ± 1.4%`: mean and, of several, sample standard deviation."""
+    mean = f"{statistics.mean(fractions):{sign}.1%}"
+    return f"{mean} ± {statistics.stdev(fractions):.1%}" if len(fractions) > 1 else mean
 
 
 def count(value: float | None) -> str:
