@@ -50,8 +50,9 @@ def training(family: str, seed: int) -> Training:
     return Training((*words(family)[1:], "--seed", str(seed)), RUNS / f"{family}-{seed}")
 
 
-def gather(baseline: dict[str, Any], earlier: dict[str, Any]) -> dict[str, Any]:
-    """The whole record from the run folders; what is known of a run besides (its CPU seconds) stays."""
+def gather(baseline: dict[str, Any]) -> dict[str, Any]:
+    """The whole record from the run folders; what the last record knows of a run besides (its CPU seconds) stays."""
+    earlier = json.loads(OUT.read_text(encoding="utf-8")) if OUT.exists() else {}
     known = {row["family"]: {run["seed"]: run["cpu_seconds"] for run in row["runs"]} for row in earlier.get("rows", [])}
     rows = []
     for family in MODELS.families():
@@ -148,7 +149,6 @@ def main() -> int:
     unknown = set(args.only or ()) - set(MODELS.families())
     if unknown or args.seeds < 1:
         raise UsageError(f"no such families: {', '.join(sorted(unknown))}" if unknown else "--seeds must be at least 1")
-    record = json.loads(OUT.read_text(encoding="utf-8")) if OUT.exists() else {}
     baseline, failed = series.linear(DigitsConfig()), []
     for seed in range(0 if args.write else args.seeds):
         for family in args.only or MODELS.families():
@@ -159,12 +159,11 @@ def main() -> int:
             except subprocess.CalledProcessError:
                 failed.append(f"{family} (seed {seed})")
                 continue
-            record = gather(baseline, record)
+            record = gather(baseline)
             runs = next(row["runs"] for row in record["rows"] if row["family"] == family)
             next(run for run in runs if run["seed"] == seed)["cpu_seconds"] = seconds
             write(record)
-    record = gather(baseline, record)
-    write(record)
+    write(gather(baseline))
     print(f"{OUT}\n{PAGE}" + (f"\nfailed: {', '.join(failed)}" if failed else ""))
     return 1 if failed else 0
 

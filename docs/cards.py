@@ -140,7 +140,7 @@ def ours(family: str) -> str:
         f"`{row['command']}`\n\n"
         "| data | test | validation | firing rate | µJ per image | µJ, ANN twin | linear classifier, test |\n"
         "|---|---:|---:|---:|---:|---:|---:|\n"
-        f"| digits, {len(runs)} seeds | {spread(values('test/accuracy'))} | {spread(values('val/accuracy'))} | {rate} "
+        f"| digits, {len(runs)} {'seed' if len(runs) == 1 else 'seeds'} | {spread(values('test/accuracy'))} | {spread(values('val/accuracy'))} | {rate} "
         f"| {1e3 * statistics.mean(values('energy/snn_mj')):.2f} | {1e3 * statistics.mean(values('energy/ann_mj')):.2f} "
         f"| {base['test/accuracy']:.1%} |\n\n"
         "All families under the same recipe: [Every family learns](../learns.md)."
