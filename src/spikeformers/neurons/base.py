@@ -115,11 +115,11 @@ class ScanConfig(NeuronConfig):
         )
 
     def check_steps(self, timesteps: int) -> None:
-        delay = trace(_known_definition(self)).delay if timesteps == 1 else 0
-        if delay is not None and delay >= timesteps:
+        delay = _delay(self)
+        if delay >= timesteps:
             raise ConfigError(
-                f"timesteps={timesteps} is too few for the neuron {self.family!r}: its input reaches its output "
-                f"{delay} step later; take timesteps={delay + 1} or more, or another neuron"
+                f"timesteps={timesteps} is too few for the neuron {self.family!r}, whose output follows its input with a "
+                f"delay of {delay}; take timesteps={delay + 1} or more, or another neuron"
             )
 
     def build(self, *, channels: int | None = None, axis: int = 2) -> nn.Module:
@@ -141,6 +141,12 @@ def given_by_equations(neuron: NeuronConfig, family: str) -> ScanConfig:
 def _known_definition(config: ScanConfig) -> Definition:
     """The registered definition of a config; equal configs share it, so its equations are traced once."""
     return register_definition(config.definition())
+
+
+@cache
+def _delay(config: ScanConfig) -> int:
+    """Steps from an input to the first output that depends on it."""
+    return trace(_known_definition(config)).delay or 0
 
 
 class Neuron(Stateful):
