@@ -17,7 +17,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	@touch $@
 
-demo: install  ## Train a Spikformer on real digits, measure it, write a report (about two minutes)
+demo: install  ## Train a Spikformer on real digits, measure it, write a report (about three minutes)
 	$(BIN)/spikeformers train spikformer_digits
 
 test: lint types imports tests  ## All checks and tests

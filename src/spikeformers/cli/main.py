@@ -27,7 +27,7 @@ verbs:
 {chr(10).join(f"  {verb:<10}{text}" for verb, text in VERBS.items())}
 
 examples:
-  spikeformers train spikformer_digits                    train on real scans of digits, two minutes on two cores
+  spikeformers train spikformer_digits                    train on real scans of digits, three minutes on two cores
   spikeformers train spikformer_digits model.neuron=plif --model.neuron.init-tau 1.5
                                                           the same with another neuron, and one of its fields set
   spikeformers list neurons                               every neuron with its equation and source

@@ -16,7 +16,7 @@ from spikeformers.tasks.losses import CrossEntropy
 
 @recipe("spikformer_digits", source="Zhou et al., ICLR 2023 (the network); scikit-learn (the data)")
 def spikformer_digits() -> RunConfig:
-    """A small Spikformer on 1,797 real scans of handwritten digits: two minutes on two cores, nothing to fetch."""
+    """A small Spikformer on 1,797 real scans of handwritten digits: three minutes on two cores, nothing to fetch."""
     return RunConfig(
         name="spikformer_digits",
         model=SpikformerConfig(
