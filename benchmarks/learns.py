@@ -107,7 +107,7 @@ def page(record: dict[str, Any]) -> str:
         f"validation {base['val/accuracy']:.1%}, test **{base['test/accuracy']:.1%}** of {base['samples']} scans.\n"
         f"{len(above)} of the {len(rows)} families below do better on the test part in the mean over seeds, and {sum(every)} of the\n"
         f"{len(every)} runs. Mean ± standard deviation over seeds; the standard error that a test of this size has by itself is "
-        f"{error:.1%}.\n\n"
+        f"{error:.1%}.\n{_close(rows, base['test/accuracy'], 2 * error)}\n\n"
     )
     lines = [
         "| family | parameters | seeds | validation | test | above linear | firing rate | µJ per image | µJ, ANN twin | CPU s |",
@@ -132,6 +132,15 @@ def page(record: dict[str, Any]) -> str:
         "whole command (start, training, test, counting, report) on "
         f"{record['machine']['cpu']}.\n\n## Commands\n\n{commands}\n"
     )
+
+
+def _close(rows: list[dict[str, Any]], bar: float, margin: float) -> str:
+    """Which families this test does not tell from the yardstick."""
+    means = {row["family"]: statistics.mean(values(row, "test/accuracy")) for row in rows}
+    near = [f"`{family}`" for family, mean in means.items() if abs(mean - bar) < margin]
+    if not near:
+        return f"All differ from the yardstick by more than two standard errors ({margin:.1%})."
+    return f"Within two standard errors ({margin:.1%}) of the yardstick, so not told from it: {', '.join(near)}."
 
 
 def write(record: dict[str, Any]) -> None:
