@@ -60,8 +60,8 @@ class ModelConfig(Config):
                     f"{name}={value} must be above 0" + (" and finite" if isinstance(value, float) else "")
                 )
         for field in fields(self):
-            if isinstance(neuron := getattr(self, field.name), NeuronConfig):
-                neuron.check_steps(self.timesteps)
+            if isinstance(part := getattr(self, field.name), NeuronConfig | AttentionConfig):
+                part.check_steps(self.timesteps)
 
     @property
     def image(self) -> tuple[int, int]:
@@ -96,10 +96,6 @@ class AttentiveConfig(ModelConfig):
 
     attention: AttentionConfig = SSAConfig()
     """What queries, keys and values make of each other."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self.attention.check_steps(self.timesteps)
 
     @property
     def causal(self) -> bool:  # type: ignore[override]

@@ -69,7 +69,6 @@ class SDTV2Config(AttentiveConfig):
         for width in self.dims[2:]:
             check_heads(width, self.heads)
         check_stride(self.img_size, 16)
-        self.attention.check_steps(self.timesteps)
 
     def build(self) -> "SDTV2":
         return SDTV2(self)

@@ -85,7 +85,6 @@ class SDTV3Config(AttentiveConfig):
         for width in self.dims[2:]:
             check_heads(width, self.heads)
         check_stride(self.img_size, 16)
-        self.attention.check_steps(self.timesteps)
 
     def build(self) -> "SDTV3":
         return SDTV3(self)

@@ -58,7 +58,6 @@ class SpikformerV2Config(AttentiveConfig):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_heads(self.dim, self.heads)
-        self.attention.check_steps(self.timesteps)
         check_eighths(self.dim)
         check_stride(self.img_size, 16, flat=False)
 
