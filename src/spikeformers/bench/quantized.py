@@ -78,7 +78,7 @@ def quantized(
     found = {
         "name": config.name,
         "steps": work.steps,
-        "samples": len(config.data.build().test),
+        "samples": len(work.splits.test),
         "energy_samples": sum(batch.shape[-4] for batch in work.batches),
         "prices": work.table.name,
         "levels": dict(work.table.levels),
@@ -98,11 +98,12 @@ class _Work:
             raise ConfigError(
                 f"price table {self.table.name!r} has no int8 and int32 formats, which few bits are priced by"
             )
-        self.batches = self._encoded(task, config, "val")
+        self.splits = config.data.build()
+        self.batches = self._encoded(task, "val")
         self.steps = assess(task.model, None, self.batches[:1], prices=self.table).meter.steps
 
-    def _encoded(self, task: Task, config: RunConfig, split: str) -> list[Tensor]:
-        return encoded(task, getattr(config.data.build(), split), self.portions)
+    def _encoded(self, task: Task, split: str) -> list[Tensor]:
+        return encoded(task, getattr(self.splits, split), self.portions)
 
     def spiking(self, bits: Iterable[int]) -> list[dict[str, Any]]:
         """The trained spiking network, then with rounded weights."""
@@ -125,9 +126,9 @@ class _Work:
         config = self.config.but(model=self.config.model.twin())
         whole = self._trained(folder / "twin", config, training, on_event)
         assert whole is not None
-        meter = assess(whole.model, None, self._encoded(whole, config, "val"), prices=self.table).meter
+        meter = assess(whole.model, None, self._encoded(whole, "val"), prices=self.table).meter
         rows = [self._row("ANN twin", "", whole, analog(meter, self.table, self.steps)[0], config)]
-        calibration = self._encoded(whole, config, "train")
+        calibration = self._encoded(whole, "train")
         for width in bits:
             variant = analog_at(meter, self.table, width, width)
             few = QuantizeConfig(weights=width, activations=width)
@@ -155,7 +156,7 @@ class _Work:
             "method": method,
             "weights": variant.widths.weight_bits if method else None,
             "activations": variant.widths.activation_bits if method and not spikes else None,
-            "test/accuracy": evaluate_task(config, task, "test")["test/accuracy"],
+            "test/accuracy": evaluate_task(config, task, self.splits)["test/accuracy"],
             "firing_rate": rate,
             **variant.to_dict(dict(self.table.levels)),
         }

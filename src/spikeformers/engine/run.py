@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from itertools import islice
 from pathlib import Path
@@ -101,15 +101,14 @@ def evaluate(path: str | Path, split: str = "test", *, binary: bool = False) -> 
     if split not in SPLITS:
         raise ConfigError(f"there is no split {split!r}" + did_you_mean(split, SPLITS))
     config, task = load_task(path)
-    facts = _unroll(config, task, split) if binary else {}
-    return {**evaluate_task(config, task, split), **facts}
+    splits = config.data.build()
+    facts = _unroll(config, task, splits, split) if binary else {}
+    return {**evaluate_task(config, task, splits, split), **facts}
 
 
-def _unroll(config: RunConfig, task: Task, split: str) -> dict[str, int]:
+def _unroll(config: RunConfig, task: Task, splits: Splits, split: str) -> dict[str, int]:
     """Have the model run on binary spikes; which layers and with how many virtual steps is seen on a few samples."""
-    samples = getattr(config.data.build(), split)
-    with torch.no_grad():
-        depths = unroll_model(task.model, task.encode(samples.inputs(list(range(min(ENERGY_SAMPLES, len(samples)))))))
+    depths = unroll_model(task.model, _encoded(task, getattr(splits, split)))
     if max(depths.values()) <= 1:
         raise ConfigError(
             f"no layer of this {config.model.family!r} got a count above 1 on {split} samples: its spikes are binary already"
@@ -117,9 +116,19 @@ def _unroll(config: RunConfig, task: Task, split: str) -> dict[str, int]:
     return {"binary_layers": len(depths), "virtual_steps": max(depths.values())}
 
 
-def evaluate_task(config: RunConfig, task: Task, split: str = "test") -> dict[str, Any]:
-    """What `evaluate` measures, of a task in memory: its model may be another than the one trained, such as a rounded one."""
-    samples = getattr(config.data.build(), split)
+def _encoded(task: Task, samples: Samples, start: int = 0) -> Tensor:
+    """A few samples from `start` on, as the model takes them."""
+    with torch.no_grad():
+        return task.encode(samples.inputs(list(range(start, min(start + ENERGY_SAMPLES, len(samples))))))
+
+
+def evaluate_task(config: RunConfig, task: Task, splits: Splits, split: str = "test") -> dict[str, Any]:
+    """What `evaluate` measures, of a task in memory: its model may be another than the one trained, such as a rounded one.
+
+    Args:
+        splits: the data of `config`.
+    """
+    samples = getattr(splits, split)
     learner = Learner(config, task, Progress())
     trainer = build_trainer(config, epochs=1, callbacks=[], alone=True)
     meters, skipped = _measure(trainer, learner, samples)
@@ -302,14 +311,9 @@ class _Run:
         self.task.eval().cpu()
         twin = self.task.twin(self.config.model)
 
-        def batches() -> Iterator[Tensor]:
-            starts = islice(range(0, len(samples), ENERGY_SAMPLES), ENERGY_BATCHES)
-            for start in starts:
-                indices = list(range(start, min(start + ENERGY_SAMPLES, len(samples))))
-                with torch.no_grad():
-                    yield self.task.encode(samples.inputs(indices))
-
-        found = assess(self.task.model, twin, batches()).to_dict()
+        starts = islice(range(0, len(samples), ENERGY_SAMPLES), ENERGY_BATCHES)
+        batches = (_encoded(self.task, samples, start) for start in starts)
+        found = assess(self.task.model, twin, batches).to_dict()
         return {**found, "flags": [*self.config.quantize.remarks(), *found["flags"]]}
 
     def _results(self, test: dict[str, float], energy: dict[str, Any], seconds: float) -> dict[str, Any]:
