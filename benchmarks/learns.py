@@ -11,6 +11,7 @@ import argparse
 import json
 import statistics
 import subprocess
+from functools import cache
 from typing import Any
 
 import series
@@ -32,7 +33,8 @@ STRIDE = 8
 KEPT = ("params", "val/accuracy", "test/accuracy", "firing_rate", "synops", "energy/snn_mj", "energy/ann_mj", "seconds")
 
 
-def words(family: str) -> list[str]:
+@cache
+def words(family: str) -> tuple[str, ...]:
     """The command's words behind `spikeformers`."""
     model = f"{family}_tiny"
     config = MODELS.config(model)
@@ -42,7 +44,9 @@ def words(family: str) -> list[str]:
     out = ["train", "learns_digits", f"model={model}", "--model.in-channels", "1", "--model.img-size", str(size)]
     if hasattr(config.neuron, "v_threshold"):
         out += ["--model.neuron.v-threshold", f"{THRESHOLD:g}"]
-    return out if size == SIZE else [*out, "--data.size", str(size), "--data.augment.shift", f"{SHIFT * size:g}"]
+    if size != SIZE:
+        out += ["--data.size", str(size), "--data.augment.shift", f"{SHIFT * size:g}"]
+    return tuple(out)
 
 
 def training(family: str, seed: int) -> Training:

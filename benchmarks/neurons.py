@@ -8,9 +8,10 @@ step forward, 20 with backward) are copied in the same run. Bytes kept for backw
 neuron and step are the input itself.
 
 Further: time a value with all arrays in the processor's cache, which tells kernels that wait for memory from those that
-compute, beside the time of torch's vector functions for the exponentials and the like of the equations alone; time against T at a constant number of values, time against the number of neurons; and the cost of the first call
-with an empty cache on disk, with a filled one, and of a neuron with another constant whose kernel is there already, each in
-a process of its own. `--quick` takes small sizes and few neurons, to see that everything runs; it leaves the record alone.
+compute, beside the time of torch's vector functions for the exponentials and the like of the equations alone; time against T
+at a constant number of values, time against the number of neurons; and the cost of the first call with an empty cache on
+disk, with a filled one, and of a neuron with another constant whose kernel is there already, each in a process of its own.
+`--quick` takes small sizes and few neurons, to see that everything runs; it leaves the record alone.
 """
 
 import argparse
@@ -36,7 +37,6 @@ from spikeformers.engine.machine import machine_card
 from spikeformers.kernels.memory import keep_memory
 from spikeformers.kernels.pack.kept import kept_bytes
 from spikeformers.kernels.scan.cpu.stages import CHAINED, Plan
-from spikeformers.kernels.scan.program import compile_program
 from spikeformers.neurons import NEURONS, ScanConfig
 
 OUT = Path(__file__).parent / "results" / "neurons.json"
@@ -197,7 +197,7 @@ def evaluated(name: str, kind: str) -> list[str]:
     """The functions that a kernel evaluates for each value: forward, and with backward once more for the states."""
     config = NEURONS.config(name)
     assert isinstance(config, ScanConfig)
-    plan = Plan(compile_program(config.definition()))
+    plan = Plan(config.definition().program)
     stages = plan.forward if kind == "forward" else (*plan.forward, *plan.recompute, *plan.adjoint)
     operations = [plan.program.graph.nodes[node].op for stage in stages for node in stage.nodes]
     return [op for op in operations if op in CHAINED]

@@ -78,9 +78,8 @@ class HoyerNeuron(Stateful):
         for xt in wide(x).unbind(0):
             u = self.leak * u + xt
             z = u / self.threshold.abs()
-            extremum = self._extremum(z.detach())
-            above = z.detach() - self.config.scale * extremum
-            spikes.append(stepwise(_fired, partial(_window, self.config.window), z, above))
+            threshold = self.config.scale * self._extremum(z.detach())
+            spikes.append(stepwise(_fired, partial(_window, self.config.window), z, threshold))
         return torch.stack(spikes).to(x.dtype), {"u": u}
 
     def _extremum(self, z: Tensor) -> Tensor:
@@ -96,11 +95,11 @@ class HoyerNeuron(Stateful):
         return found if self.channels is None else along(found, z, self.axis)
 
 
-def _fired(z: Tensor, u: Tensor) -> Tensor:
-    return torch.where(z.isnan(), z, (u >= 0.0).to(z.dtype))
+def _fired(z: Tensor, threshold: Tensor) -> Tensor:
+    return torch.where(z.isnan(), z, (z - threshold >= 0.0).to(z.dtype))
 
 
-def _window(window: float, z: Tensor, u: Tensor) -> Tensor:
+def _window(window: float, z: Tensor, threshold: Tensor) -> Tensor:
     """A half where 0 < z < window."""
     return 0.5 * ((z > 0.0) & (z < window))
 

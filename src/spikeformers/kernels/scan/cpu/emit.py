@@ -7,8 +7,8 @@ nothing. The backward kernel first recomputes the states of a block into a buffe
 adjoint needs of the way there, then runs the adjoint from the last step to the first.
 
 The argument of `entry` points at 64-bit integers: steps, neurons, shares, neurons of a share, neurons of a block, the
-counter of drawn shares, whether results are stored past the caches (see `stream`), then the addresses of the program's numbers and of the arrays in the order that `forward_source`
-and `backward_source` name.
+counter of drawn shares, whether results are stored past the caches (see `stream`), then the addresses of the program's
+numbers and of the arrays in the order that `forward_source` and `backward_source` name.
 """
 
 import math
